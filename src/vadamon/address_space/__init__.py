@@ -1,0 +1,1 @@
+"""What monitoring operations need of an address space, and the ways to read accessed bits."""

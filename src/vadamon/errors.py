@@ -1,0 +1,9 @@
+"""The one error class of vadamon."""
+
+
+class VadamonError(Exception):
+    """Something went wrong that a person can mend.
+
+    The message is one line: it names the thing and the way out. The command line prints it on standard error and
+    exits with status 1.
+    """

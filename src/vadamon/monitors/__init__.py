@@ -1,0 +1,1 @@
+"""What yields snapshots."""

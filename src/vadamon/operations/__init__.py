@@ -1,0 +1,1 @@
+"""Monitoring operations: what the DAMON loop asks of a kind of memory."""
