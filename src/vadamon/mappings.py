@@ -59,7 +59,7 @@ class Mappings:
                 perms.decode(),
                 int(offset, 16),
                 int(inode),
-                name.decode("utf-8", "surrogateescape"),
+                os.fsdecode(name),
             )
             for start, end, perms, offset, inode, name in _MAPS_LINE.findall(text)
         )
