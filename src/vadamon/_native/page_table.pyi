@@ -1,0 +1,28 @@
+import numpy as np
+from numpy.typing import NDArray
+
+NEEDS_CLEAR_REFS: int
+UNCLEARED: int
+UNCHECKED: int
+OK: int
+GONE: int
+CHANGED: int
+
+class PageTable:
+    def __init__(self, pid: int, tid: int) -> None: ...
+    def close(self) -> None: ...
+    def attach(self, tid: int) -> int: ...
+    def mkold(self, addresses: NDArray[np.uint64], voids: NDArray[np.uint8]) -> int: ...
+    def young(
+        self,
+        addresses: NDArray[np.uint64],
+        voids: NDArray[np.uint8],
+        accessed: NDArray[np.uint8],
+        page_size: NDArray[np.uint64],
+    ) -> int: ...
+    @property
+    def refs(self) -> tuple[int, int, int]: ...
+    @property
+    def present(self) -> int: ...
+    @property
+    def identity(self) -> tuple[int, int]: ...

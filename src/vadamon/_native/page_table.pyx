@@ -1,0 +1,133 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""Accessed bits of another process: one native call prepares all samples, one checks them. The GIL is not held."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+from vadamon.errors import VadamonError
+
+cdef extern from "page_table/page_table.h" nogil:
+    struct page_table:
+        pass
+    struct mkold_summary:
+        uint32_t refs_file
+        uint32_t refs_anon
+        uint32_t refs_young
+        uint32_t present
+    enum:
+        VOID_REFS
+        VOID_UNCLEARED
+        VOID_UNCHECKED
+        PT_OK
+        PT_GONE
+        PT_CHANGED
+    page_table *page_table_open(int pid, int tid, char *error, size_t size)
+    void page_table_close(page_table *pt)
+    int page_table_attach(page_table *pt, int tid, char *error, size_t size)
+    int page_table_mkold(page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids, mkold_summary *summary)
+    struct young:
+        const uint64_t *addresses
+        size_t n
+        uint8_t *voids
+        uint8_t *accessed
+        uint64_t *page_size
+    int page_table_young(page_table *pt, const young *young)
+    void page_table_identity(const page_table *pt, uint64_t *mm, uint64_t *exec_id)
+
+# Reason codes in the `voids` arrays (see page_table.h).
+NEEDS_CLEAR_REFS = VOID_REFS
+UNCLEARED = VOID_UNCLEARED
+UNCHECKED = VOID_UNCHECKED
+
+OK = PT_OK
+GONE = PT_GONE
+CHANGED = PT_CHANGED
+
+
+cdef class PageTable:
+    """The page table of one process, seen through one of its threads.
+
+    Every call returns `OK`, `GONE` (this thread has no address space any more) or `CHANGED` (it has another one than
+    when it was attached). Arrays must be contiguous and of equal length.
+    """
+
+    cdef page_table *_pt
+    cdef mkold_summary _summary
+
+    def __cinit__(self, int pid, int tid):
+        cdef char error[256]
+        with nogil:
+            self._pt = page_table_open(pid, tid, error, sizeof(error))
+        if self._pt is NULL:
+            raise VadamonError(error.decode())
+
+    def __dealloc__(self):
+        page_table_close(self._pt)
+
+    def close(self):
+        """Let go of the process; the object cannot be used afterwards."""
+        page_table_close(self._pt)
+        self._pt = NULL
+
+    def attach(self, int tid):
+        """Look through this thread from now on."""
+        cdef char error[256]
+        cdef int result
+        self._check_open()
+        with nogil:
+            result = page_table_attach(self._pt, tid, error, sizeof(error))
+        if result not in (PT_OK, PT_GONE, PT_CHANGED):
+            raise VadamonError(error.decode())
+        return result
+
+    def mkold(self, const uint64_t[::1] addresses, uint8_t[::1] voids):
+        """Clear the accessed bits; fill ``voids`` with 0 or the reason why a sample will tell nothing."""
+        cdef size_t n = addresses.shape[0]
+        cdef int result = PT_OK
+        self._check_open()
+        if <size_t>voids.shape[0] != n:
+            raise ValueError("arrays of unequal length")
+        if n:
+            with nogil:
+                result = page_table_mkold(self._pt, &addresses[0], n, &voids[0], &self._summary)
+        return self._check(result)
+
+    def young(self, const uint64_t[::1] addresses, uint8_t[::1] voids, uint8_t[::1] accessed, uint64_t[::1] page_size):
+        """Fill ``accessed`` (0 or 1) and ``page_size`` (bytes), and give reclaim back what `mkold` took."""
+        cdef size_t n = addresses.shape[0]
+        cdef int result = PT_OK
+        cdef young check
+        self._check_open()
+        if not (<size_t>voids.shape[0] == n and <size_t>accessed.shape[0] == n and <size_t>page_size.shape[0] == n):
+            raise ValueError("arrays of unequal length")
+        if n:
+            check = young(&addresses[0], n, &voids[0], &accessed[0], &page_size[0])
+            with nogil:
+                result = page_table_young(self._pt, &check)
+        return self._check(result)
+
+    @property
+    def refs(self):
+        """Of the last `mkold`, samples that only clear_refs clears: (in file mappings, in others, of these young)."""
+        return self._summary.refs_file, self._summary.refs_anon, self._summary.refs_young
+
+    @property
+    def present(self):
+        """Of the last `mkold`, samples that had an ordinary page."""
+        return self._summary.present
+
+    @property
+    def identity(self):
+        """Which address space it is: two numbers that both stay the same until ``execve``."""
+        cdef uint64_t mm, exec_id
+        self._check_open()
+        page_table_identity(self._pt, &mm, &exec_id)
+        return mm, exec_id
+
+    cdef _check_open(self):
+        if self._pt is NULL:
+            raise ValueError("the page table is closed")
+
+    cdef _check(self, int result):
+        if result not in (PT_OK, PT_GONE, PT_CHANGED):
+            raise VadamonError("the eBPF program could not be run, or memory is out")
+        return result

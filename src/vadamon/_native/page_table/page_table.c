@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Accessed bits of another process: read by the eBPF program, cleared by process_madvise(). */
+#define _GNU_SOURCE
+#include "page_table.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cpuid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "probe.h"
+#include "program.h" /* the eBPF object, as bytes; made by the build */
+
+#define PAGE_SIZE     4096ULL
+#define PMD_SIZE      (2ULL << 20)
+#define GIB           (1ULL << 30)
+#define MAX_RANGES    1024 /* UIO_MAXIOV: ranges of one system call */
+#define MAX_RETRIES   8    /* of a run that gave way to a writer of the mmap lock */
+#define MAX_CANDIDATES (64 * 1024) /* GiB of memory below which the direct map's start is looked for */
+
+#ifndef MADV_COLD
+#define MADV_COLD 20
+#endif
+
+/* What reclaim knew of a page before we cleared it. */
+enum {
+	WAS_ACTIVE = 1,
+	WAS_REFERENCED = 2,
+	WAS_YOUNG = 4,
+	NOT_ORDINARY = 8, /* the check must not count it */
+};
+
+/*
+ * The eBPF program, loaded once a process and kept: loading takes a tenth of a second and more, and targets come and go.
+ * The lock is held from laying out the probes until what they found has been read.
+ */
+static struct {
+	pthread_mutex_t lock;
+	bool ready;
+	struct bpf_object *object;
+	struct bpf_program *program;
+	struct request *request;
+	struct probe *probes;
+} loaded = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+struct page_table {
+	struct bpf_link *link;
+	pid_t pid, tid;
+	int pidfd, pagemap;
+	int tgid;
+	uint64_t mm, exec_id;
+
+	/* Of the last mkold. */
+	uint64_t *addresses;
+	uint8_t *before;
+	size_t nr, capacity;
+
+	struct iovec ranges[MAX_RANGES];
+	uint32_t range_of[MAX_RANGES]; /* the first sample of each range */
+	size_t nr_ranges;
+};
+
+static void say(char *error, size_t size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(error, size, format, args);
+	va_end(args);
+}
+
+static int no_print(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level, (void)format, (void)args;
+	return 0;
+}
+
+/* Bits of a page-table entry that hold the frame's address: not those that AMD's memory encryption uses. */
+static uint64_t frame_mask(void)
+{
+	unsigned int a, b, c, d, bits = 46;
+	uint64_t mask;
+
+	if (__get_cpuid(0x80000008, &a, &b, &c, &d))
+		bits = a & 0xff;
+	if (bits > 52)
+		bits = 52;
+	mask = ((1ULL << bits) - 1) & ~(PAGE_SIZE - 1);
+	if (__get_cpuid(0x8000001f, &a, &b, &c, &d) && (a & 3))
+		mask &= ~(1ULL << (b & 0x3f));
+	return mask;
+}
+
+static unsigned int page_table_levels(void)
+{
+	/* The kernel takes la57 out of cpuinfo where it was started with no5lvl: CPUID alone does not tell. */
+	char line[8192];
+	unsigned int levels = 4;
+	FILE *file = fopen("/proc/cpuinfo", "re");
+
+	if (!file)
+		return levels;
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, "flags", 5)) {
+			if (strstr(line, " la57"))
+				levels = 5;
+			break;
+		}
+	fclose(file);
+	return levels;
+}
+
+/* One run of the program over the probes that are laid out; PT_OK when as many as can be are done. */
+static int run(struct page_table *pt)
+{
+	struct request *request = loaded.request;
+	char nothing;
+	int fd;
+
+	request->cursor = 0;
+	for (int i = 0; i < MAX_RETRIES; i++) {
+		request->seen = 0;
+		fd = bpf_iter_create(bpf_link__fd(pt->link));
+		if (fd < 0)
+			return PT_FAILED;
+		while (read(fd, &nothing, 1) < 0 && errno == EINTR)
+			;
+		close(fd);
+		if (!request->seen)
+			return PT_GONE;
+		if (pt->mm && (request->mm != pt->mm || request->exec_id != pt->exec_id || request->tgid != pt->tgid))
+			return PT_CHANGED;
+		if (request->cursor >= request->nr_probes)
+			break;
+	}
+	for (uint32_t i = request->cursor; i < request->nr_probes; i++)
+		loaded.probes[i].found = FOUND_FAILED;
+	return PT_OK;
+}
+
+static int attach(struct page_table *pt, pid_t tid, char *error, size_t size)
+{
+	union bpf_iter_link_info info = {.task.tid = tid};
+	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
+	int result;
+
+	bpf_link__destroy(pt->link);
+	pt->mm = 0;
+	pt->nr = 0;
+	pt->link = bpf_program__attach_iter(loaded.program, &options);
+	if (!pt->link) {
+		say(error, size, "the eBPF iterator cannot be attached: %s", strerror(errno));
+		return PT_FAILED;
+	}
+	pt->tid = tid;
+	loaded.request->nr_probes = 0;
+	result = run(pt);
+	if (result == PT_OK) {
+		pt->mm = loaded.request->mm;
+		pt->exec_id = loaded.request->exec_id;
+		pt->tgid = loaded.request->tgid;
+	}
+	return result;
+}
+
+static const char *why_not_loaded(int error)
+{
+	if (error == -EPERM || error == -EACCES)
+		return "no right to load an eBPF program: run as root, or with CAP_BPF and CAP_PERFMON";
+	if (access("/sys/kernel/btf/vmlinux", R_OK))
+		return "this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF";
+	return "this kernel refuses the eBPF program: it needs Linux 6.1 or later";
+}
+
+static int map_memory(struct bpf_object *object, const char *name, size_t size, void **memory)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(object, name);
+
+	*memory = map ? mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0) : MAP_FAILED;
+	return *memory == MAP_FAILED ? PT_FAILED : PT_OK;
+}
+
+static int load(char *error, size_t size)
+{
+	struct bpf_object *object;
+	int result;
+
+	libbpf_set_print(no_print);
+	object = bpf_object__open_mem(program, sizeof(program), NULL);
+	if (!object) {
+		say(error, size, "the eBPF program is broken: %s", strerror(errno));
+		return PT_FAILED;
+	}
+	result = bpf_object__load(object);
+	if (result) {
+		say(error, size, "%s", why_not_loaded(result));
+		goto failed;
+	}
+	loaded.program = bpf_object__find_program_by_name(object, "probe_task");
+	if (!loaded.program ||
+	    map_memory(object, "probes", MAX_PROBES * sizeof(struct probe), (void **)&loaded.probes) ||
+	    map_memory(object, ".bss", PAGE_SIZE, (void **)&loaded.request)) {
+		say(error, size, "the eBPF program's memory cannot be mapped: %s", strerror(errno));
+		goto failed;
+	}
+	loaded.object = object;
+	loaded.request->levels = page_table_levels();
+	loaded.request->frame_mask = frame_mask();
+	return PT_OK;
+failed:
+	bpf_object__close(object);
+	return PT_FAILED;
+}
+
+/* Does a walk with this start of the direct map find the words that stand in a page of ours? */
+static bool finds_words(struct page_table *pt, uint64_t page_offset, const uint64_t *words)
+{
+	loaded.request->page_offset = page_offset;
+	memset(loaded.request->magic, 0, sizeof(loaded.request->magic));
+	return run(pt) == PT_OK && !memcmp(loaded.request->magic, words, sizeof(loaded.request->magic));
+}
+
+/*
+ * Find the direct map. Its start is a multiple of 1 GiB, and the root table that mm->pgd points to lies in it: so it is
+ * at most as many GiB below that pointer as there is memory. The right one is the one with which a walk of our own
+ * address space comes to a page with the words that we wrote there. Tried from above, so that no candidate reads below
+ * the map.
+ */
+static bool find_direct_map(struct page_table *pt)
+{
+	uint64_t *words = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t top = loaded.request->pgd & ~(GIB - 1);
+	bool found = false;
+
+	if (words == MAP_FAILED)
+		return false;
+	madvise(words, PAGE_SIZE, MADV_NOHUGEPAGE);
+	if (getentropy(words, 2 * sizeof(*words)))
+		words[0] = 0x9e3779b97f4a7c15ULL ^ (uint64_t)words, words[1] = ~words[0];
+	loaded.request->nr_probes = 1;
+	loaded.request->calibrate = 1;
+	loaded.probes[0].address = (uint64_t)words;
+	for (uint64_t i = 0; i < MAX_CANDIDATES && !found; i++)
+		found = finds_words(pt, top - i * GIB, words);
+	munmap(words, PAGE_SIZE);
+	return found;
+}
+
+/* Find the array of struct page, by two pages of a kernel stack that are known by pointer and by frame. */
+static bool find_struct_pages(struct page_table *pt)
+{
+	const struct request *r = loaded.request;
+	uint64_t begin[2];
+
+	for (int i = 0; i < 2; i++) {
+		if (!r->stack_page[i] || !r->stack_frame[i])
+			return false;
+		begin[i] = r->stack_page[i] - r->stack_frame[i] / PAGE_SIZE * r->page_size_of_struct;
+	}
+	loaded.request->vmemmap = begin[0];
+	return begin[0] == begin[1];
+}
+
+static int calibrate(struct page_table *pt, char *error, size_t size)
+{
+	int result = attach(pt, gettid(), error, size);
+
+	if (result != PT_OK) {
+		if (result != PT_FAILED)
+			say(error, size, "the eBPF program does not see this process: its pid namespace is not the machine's");
+		return PT_FAILED;
+	}
+	if (loaded.request->layout_unknown) {
+		say(error, size, "this kernel's struct page is not one that vadamon knows");
+		return PT_FAILED;
+	}
+	if (!find_direct_map(pt) || !find_struct_pages(pt)) {
+		say(error, size, "the kernel's direct map was not found by trial");
+		return PT_FAILED;
+	}
+	loaded.request->calibrate = 0;
+	loaded.ready = true;
+	return PT_OK;
+}
+
+static int open_target(struct page_table *pt, char *error, size_t size)
+{
+	char path[64];
+
+	pt->pidfd = syscall(SYS_pidfd_open, pt->pid, 0);
+	if (pt->pidfd < 0) {
+		say(error, size, "process %d: %s", pt->pid, strerror(errno));
+		return PT_FAILED;
+	}
+	/* Of no range: only asks for the right to. A thread group whose leader has ended answers ESRCH. */
+	if (syscall(SYS_process_madvise, pt->pidfd, pt->ranges, 0, MADV_COLD, 0) < 0 && errno != ESRCH) {
+		say(error, size, errno == EPERM
+			? "process %d: no right to clear its accessed bits: run as root, or with CAP_SYS_NICE and CAP_SYS_PTRACE"
+			: "process %d: process_madvise(): %2$s", pt->pid, strerror(errno));
+		return PT_FAILED;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pt->pid);
+	pt->pagemap = open(path, O_RDONLY | O_CLOEXEC); /* may fail: needed only where the kernel does not count mappings */
+	return PT_OK;
+}
+
+static int open_locked(struct page_table *pt, pid_t tid, char *error, size_t size)
+{
+	int result;
+
+	if (!loaded.object && load(error, size))
+		return PT_FAILED;
+	if (!loaded.ready && calibrate(pt, error, size))
+		return PT_FAILED;
+	result = attach(pt, tid, error, size);
+	if (result == PT_GONE)
+		say(error, size, "process %d has no address space", pt->pid);
+	return result;
+}
+
+struct page_table *page_table_open(pid_t pid, pid_t tid, char *error, size_t size)
+{
+	struct page_table *pt = calloc(1, sizeof(*pt));
+	int result;
+
+	if (!pt) {
+		say(error, size, "out of memory");
+		return NULL;
+	}
+	pt->pid = pid;
+	pt->pidfd = pt->pagemap = -1;
+	result = open_target(pt, error, size);
+	if (result == PT_OK) {
+		pthread_mutex_lock(&loaded.lock);
+		result = open_locked(pt, tid, error, size);
+		pthread_mutex_unlock(&loaded.lock);
+	}
+	if (result == PT_OK)
+		return pt;
+	page_table_close(pt);
+	return NULL;
+}
+
+int page_table_attach(struct page_table *pt, pid_t tid, char *error, size_t size)
+{
+	int result;
+
+	pthread_mutex_lock(&loaded.lock);
+	result = attach(pt, tid, error, size);
+	pthread_mutex_unlock(&loaded.lock);
+	return result;
+}
+
+void page_table_close(struct page_table *pt)
+{
+	if (!pt)
+		return;
+	bpf_link__destroy(pt->link);
+	if (pt->pidfd >= 0)
+		close(pt->pidfd);
+	if (pt->pagemap >= 0)
+		close(pt->pagemap);
+	free(pt->addresses);
+	free(pt->before);
+	free(pt);
+}
+
+static int probe(struct page_table *pt, const uint64_t *addresses, size_t n, bool want_folio)
+{
+	loaded.request->nr_probes = n;
+	loaded.request->want_folio = want_folio;
+	for (size_t i = 0; i < n; i++)
+		loaded.probes[i].address = addresses[i];
+	return run(pt);
+}
+
+static bool exclusively_mapped(struct page_table *pt, uint64_t address)
+{
+	uint64_t entry;
+
+	return pread(pt->pagemap, &entry, sizeof(entry), address / PAGE_SIZE * sizeof(entry)) == sizeof(entry) &&
+	       (entry >> 56 & 1);
+}
+
+static unsigned int level_of(uint64_t found)
+{
+	return found >> FOUND_LEVEL_SHIFT & FOUND_LEVEL_MASK;
+}
+
+/* The whole folio around an address, or the whole huge page: less would split it. */
+static struct iovec folio_range(uint64_t address, uint64_t found)
+{
+	uint64_t index = found >> FOUND_INDEX_SHIFT, order = found >> FOUND_ORDER_SHIFT & FOUND_ORDER_MASK;
+	uint64_t start = address / PAGE_SIZE * PAGE_SIZE - index * PAGE_SIZE, length = PAGE_SIZE << order;
+
+	if (level_of(found) == 2) {
+		start = address / PMD_SIZE * PMD_SIZE;
+		length = PMD_SIZE;
+	}
+	return (struct iovec){.iov_base = (void *)start, .iov_len = length};
+}
+
+/* Samples from `first` on that lie in the range could not be cleared. */
+static void void_range(const uint64_t *addresses, size_t n, uint32_t first, struct iovec range, uint8_t *voids)
+{
+	uint64_t end = (uint64_t)range.iov_base + range.iov_len;
+
+	for (size_t i = first; i < n && addresses[i] < end; i++)
+		voids[i] = VOID_UNCLEARED;
+}
+
+/* Clear all ranges; where the kernel stops at one, void its samples and go on after it. */
+static void clear_ranges(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids)
+{
+	size_t i = 0;
+
+	while (i < pt->nr_ranges) {
+		ssize_t done = syscall(SYS_process_madvise, pt->pidfd, pt->ranges + i, pt->nr_ranges - i, MADV_COLD, 0);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		for (; i < pt->nr_ranges && done >= (ssize_t)pt->ranges[i].iov_len; i++)
+			done -= pt->ranges[i].iov_len;
+		if (i < pt->nr_ranges) {
+			void_range(addresses, n, pt->range_of[i], pt->ranges[i], voids);
+			i++;
+		}
+	}
+	pt->nr_ranges = 0;
+}
+
+static bool same_folio_as_last(struct page_table *pt, uint64_t address)
+{
+	struct iovec *last = pt->ranges + pt->nr_ranges - 1;
+
+	return pt->nr_ranges && address < (uint64_t)last->iov_base + last->iov_len;
+}
+
+/* Decide about one sample, by what was found at its address. */
+static void prepare(struct page_table *pt, const uint64_t *addresses, size_t n, uint32_t i, uint64_t found,
+		    uint8_t *voids, struct mkold_summary *summary)
+{
+	bool young = found & FOUND_YOUNG;
+
+	voids[i] = VALID;
+	pt->before[i] = 0;
+	if (found & FOUND_FAILED) {
+		voids[i] = VOID_UNCHECKED;
+		return;
+	}
+	if (!(found & FOUND_PRESENT))
+		return;
+	if (!(found & FOUND_ORDINARY)) {
+		pt->before[i] = NOT_ORDINARY;
+		return;
+	}
+	summary->present++;
+	if (found & FOUND_HUGETLB) {
+		if (young)
+			voids[i] = VOID_UNCLEARED;
+		return;
+	}
+	if (found & (FOUND_SHARED | FOUND_PINNED_VMA | FOUND_PARTIAL) ||
+	    (found & FOUND_UNSURE && !exclusively_mapped(pt, addresses[i]))) {
+		voids[i] = VOID_REFS;
+		summary->refs_young += young;
+		if (found & FOUND_FILE)
+			summary->refs_file++;
+		else
+			summary->refs_anon++;
+		return;
+	}
+	if (!young || same_folio_as_last(pt, addresses[i]))
+		return;
+	if (!(found & FOUND_ON_LRU)) {
+		voids[i] = VOID_UNCLEARED; /* so new that it still is in a batch of some processor's */
+		return;
+	}
+	pt->before[i] = WAS_YOUNG | (found & FOUND_ACTIVE ? WAS_ACTIVE : 0) |
+			(found & FOUND_REFERENCED ? WAS_REFERENCED : 0);
+	if (pt->nr_ranges == MAX_RANGES)
+		clear_ranges(pt, addresses, n, voids);
+	pt->range_of[pt->nr_ranges] = i;
+	pt->ranges[pt->nr_ranges++] = folio_range(addresses[i], found);
+}
+
+static int keep_addresses(struct page_table *pt, const uint64_t *addresses, size_t n)
+{
+	if (n > pt->capacity) {
+		uint64_t *kept = realloc(pt->addresses, n * sizeof(*kept));
+		uint8_t *before = realloc(pt->before, n);
+
+		pt->addresses = kept ? kept : pt->addresses;
+		pt->before = before ? before : pt->before;
+		if (!kept || !before)
+			return PT_FAILED;
+		pt->capacity = n;
+	}
+	memcpy(pt->addresses, addresses, n * sizeof(*addresses));
+	pt->nr = n;
+	return PT_OK;
+}
+
+static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids,
+		 struct mkold_summary *summary)
+{
+	for (size_t first = 0; first < n; first += MAX_PROBES) {
+		size_t nr = n - first < MAX_PROBES ? n - first : MAX_PROBES;
+		int result = probe(pt, addresses + first, nr, true);
+
+		if (result != PT_OK)
+			return result;
+		for (size_t i = 0; i < nr; i++)
+			prepare(pt, addresses, n, first + i, loaded.probes[i].found, voids, summary);
+	}
+	clear_ranges(pt, addresses, n, voids);
+	return PT_OK;
+}
+
+int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids,
+		     struct mkold_summary *summary)
+{
+	int result;
+
+	memset(summary, 0, sizeof(*summary));
+	pt->nr_ranges = 0;
+	if (keep_addresses(pt, addresses, n))
+		return PT_FAILED;
+	pthread_mutex_lock(&loaded.lock);
+	result = mkold(pt, addresses, n, voids, summary);
+	pthread_mutex_unlock(&loaded.lock);
+	if (result != PT_OK)
+		pt->nr = 0;
+	return result;
+}
+
+/* Read one byte of each page, which marks it accessed for reclaim; go on after those that cannot be read. */
+static void touch(struct page_table *pt)
+{
+	static char bytes[MAX_RANGES];
+	struct iovec local = {.iov_base = bytes};
+	size_t i = 0;
+
+	while (i < pt->nr_ranges) {
+		ssize_t done;
+
+		local.iov_len = pt->nr_ranges - i;
+		done = process_vm_readv(pt->tid, &local, 1, pt->ranges + i, pt->nr_ranges - i, 0);
+		if (done < 0 && errno == EINTR)
+			continue;
+		i += done > 0 ? (size_t)done : 0;
+		if (i < pt->nr_ranges)
+			i++;
+	}
+	pt->nr_ranges = 0;
+}
+
+/*
+ * Give reclaim back what MADV_COLD took: the first touch makes a page referenced, the second active. A page that was
+ * accessed again shows that by its own accessed bit. Touching a huge page sets its accessed bit and no more.
+ */
+static void give_back(struct page_table *pt, uint8_t before, uint64_t address, uint64_t found)
+{
+	bool still_owed = before & WAS_YOUNG && !(found & FOUND_YOUNG);
+	int touches = (before & WAS_ACTIVE ? 2 : 0) + (before & WAS_REFERENCED ? 1 : 0) + still_owed;
+
+	if (level_of(found) != 1)
+		touches = still_owed;
+	if (!(found & FOUND_PRESENT))
+		return;
+	if (pt->nr_ranges + touches > MAX_RANGES)
+		touch(pt);
+	while (touches--)
+		pt->ranges[pt->nr_ranges++] = (struct iovec){.iov_base = (void *)address, .iov_len = 1};
+}
+
+static uint64_t page_size_of(uint64_t found)
+{
+	static const uint64_t sizes[] = {PAGE_SIZE, PAGE_SIZE, PMD_SIZE, GIB};
+
+	return sizes[level_of(found)];
+}
+
+/* Judge one sample by what is found now, and queue what its page is owed. */
+static void check(struct page_table *pt, const struct young *young, size_t i, uint64_t found, bool prepared)
+{
+	uint8_t before = prepared ? pt->before[i] : 0;
+
+	if (!prepared)
+		young->voids[i] = VALID;
+	if (found & FOUND_FAILED)
+		young->voids[i] = VOID_UNCHECKED;
+	young->accessed[i] = found & FOUND_YOUNG && !(before & NOT_ORDINARY) && young->voids[i] == VALID;
+	young->page_size[i] = page_size_of(found);
+	if (before & WAS_YOUNG)
+		give_back(pt, before, young->addresses[i], found);
+}
+
+static int check_all(struct page_table *pt, const struct young *young)
+{
+	/* Without a mkold of the same addresses nothing is owed, and every answer counts. */
+	bool prepared = young->n == pt->nr && !memcmp(young->addresses, pt->addresses, young->n * sizeof(uint64_t));
+
+	for (size_t first = 0; first < young->n; first += MAX_PROBES) {
+		size_t nr = young->n - first < MAX_PROBES ? young->n - first : MAX_PROBES;
+		int result = probe(pt, young->addresses + first, nr, false);
+
+		if (result != PT_OK)
+			return result;
+		for (size_t i = 0; i < nr; i++)
+			check(pt, young, first + i, loaded.probes[i].found, prepared);
+	}
+	touch(pt);
+	return PT_OK;
+}
+
+int page_table_young(struct page_table *pt, const struct young *young)
+{
+	int result;
+
+	pthread_mutex_lock(&loaded.lock);
+	result = check_all(pt, young);
+	pthread_mutex_unlock(&loaded.lock);
+	pt->nr = 0;
+	pt->nr_ranges = 0;
+	return result;
+}
+
+void page_table_identity(const struct page_table *pt, uint64_t *mm, uint64_t *exec_id)
+{
+	*mm = pt->mm;
+	*exec_id = pt->exec_id;
+}

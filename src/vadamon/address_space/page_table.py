@@ -1,0 +1,162 @@
+"""The page-table address space: accessed bits of a live process, on kernels as they are shipped."""
+
+import os
+import select
+import time
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadamon.address_space import procfs
+from vadamon.address_space.clear_refs import ClearRefsBudget, ClearRefsFile
+from vadamon.errors import VadamonError
+from vadamon.mappings import Mappings
+from vadamon.snapshot import SampleHealth
+
+DEFAULT_CLEAR_BUDGET = 0.05
+
+
+class PageTableAddressSpace:
+    """Read by an eBPF walk of the page table, cleared by ``process_madvise(MADV_COLD)``.
+
+    - *young* only reads, inside a known VMA, with the mmap lock held for reading (`_native/page_table`).
+    - *mkold* looks first, and clears only pages that are young, always the whole folio, so that no huge page is ever
+      split. What MADV_COLD takes from reclaim's view of a page is given back after the check.
+    - Pages that MADV_COLD leaves alone (mapped by several processes, mlocked, partly mapped large folios) are cleared
+      by ``clear_refs``, as often as ``clear_budget`` (a share of one core) allows; in between their samples are void.
+
+    Raises VadamonError where the process cannot be watched this way, saying why and what would help.
+    """
+
+    def __init__(self, pid: int, clear_budget: float = DEFAULT_CLEAR_BUDGET) -> None:
+        try:
+            from vadamon._native import page_table as native
+        except ImportError as error:
+            raise VadamonError(
+                "vadamon was built without the page-table backend: install clang and libbpf-dev, then install it again"
+            ) from error
+        procfs.check_target(pid)
+        self.pid = pid
+        self._native = native
+        self._tid = procfs.threads(pid)[0]
+        self._pidfd = os.pidfd_open(pid)
+        self._poll = select.poll()
+        self._poll.register(self._pidfd, select.POLLIN)
+        self._budget = ClearRefsBudget(clear_budget)
+        self._maps = procfs.MapsFile()
+        self._clear_refs: ClearRefsFile | None = None
+        self._alive = True
+        self._generation = 0
+        self._resize(0)
+        self._health = np.zeros(4, dtype=np.int64)
+        try:
+            self._page_table = native.PageTable(pid, self._tid)
+        except VadamonError:
+            os.close(self._pidfd)
+            raise
+        self._identity = self._page_table.identity
+
+    def mappings(self) -> Mappings:
+        """Return the mappings as they are now; none once the process has ended."""
+        return self._maps.read(self._tid) if self._alive else Mappings()
+
+    def mkold(self, addresses: NDArray[np.uint64]) -> None:
+        """Clear the accessed bits of the pages at ``addresses`` (uint64[n], sorted)."""
+        if len(addresses) != len(self._voids):
+            self._resize(len(addresses))
+        result = self._page_table.mkold(addresses, self._voids)
+        if result != self._native.OK:
+            self._voids.fill(self._native.UNCHECKED)
+            self._look_again()
+            return
+        files, others, young = self._page_table.refs
+        if files or others:
+            self._clear_by_refs(files, others, young)
+
+    def _clear_by_refs(self, files: int, others: int, young: int) -> None:
+        now_ns = time.monotonic_ns()
+        if not self._budget.is_due(now_ns):
+            return
+        if young:
+            try:
+                if self._clear_refs is None:
+                    self._clear_refs = ClearRefsFile(self._tid)
+                cost_ns = self._clear_refs.clear(files=bool(files), others=bool(others))
+            except OSError:
+                return
+            self._budget.spend(cost_ns, now_ns, (files + others) / self._page_table.present)
+        self._voids[self._voids == self._native.NEEDS_CLEAR_REFS] = 0
+
+    def young(self, addresses: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+        """Return ``(accessed: bool[n], page_size: uint64[n] in bytes)``; the arrays are reused by the next call."""
+        if len(addresses) != len(self._voids):
+            self._resize(len(addresses))
+        result = self._page_table.young(addresses, self._voids, self._accessed, self._page_size)
+        if result != self._native.OK:
+            self._voids.fill(self._native.UNCHECKED)
+            self._accessed.fill(0)
+            self._look_again()
+        if self._voids.any():
+            self._health += np.bincount(self._voids, minlength=4)
+        return self._accessed.view(np.bool_), self._page_size
+
+    def voids(self) -> NDArray[np.bool_]:
+        """Return bool[n]: where the last `young` tells nothing."""
+        return self._voids.astype(np.bool_)
+
+    def take_health(self) -> SampleHealth:
+        """Return what went wrong since the last call."""
+        _, refs, uncleared, unchecked = self._health.tolist()
+        self._health.fill(0)
+        return SampleHealth(uncleared=refs + uncleared, unchecked=unchecked, failed_reads=unchecked)
+
+    def generation(self) -> int:
+        """Return how often the process has begun a new address space (``execve``) since it is watched."""
+        return self._generation
+
+    def is_alive(self) -> bool:
+        """Tell whether the process has an address space still."""
+        return self._alive
+
+    def close(self) -> None:
+        """Let go of the process. Nothing is left behind in it."""
+        self._alive = False
+        self._page_table.close()
+        if self._clear_refs is not None:
+            self._clear_refs.close()
+            self._clear_refs = None
+        if self._pidfd >= 0:
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    def __enter__(self) -> "PageTableAddressSpace":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _resize(self, n: int) -> None:
+        self._voids = np.zeros(n, dtype=np.uint8)
+        self._accessed = np.zeros(n, dtype=np.uint8)
+        self._page_size = np.zeros(n, dtype=np.uint64)
+
+    def _look_again(self) -> None:
+        """Find the address space again: the thread has ended, or the process has, or it called ``execve``."""
+        if self._poll.poll(0):
+            self._alive = False
+            return
+        for tid in procfs.threads(self.pid):
+            if self._page_table.attach(tid) == self._native.OK:
+                break
+        else:
+            return  # between an exit and its end, or an execve: seen at the next sample
+        if tid != self._tid and self._clear_refs is not None:
+            self._clear_refs.close()
+            self._clear_refs = None
+        self._tid = tid
+        if self._page_table.identity != self._identity:
+            self._identity = self._page_table.identity
+            self._generation += 1

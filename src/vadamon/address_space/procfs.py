@@ -1,0 +1,109 @@
+"""What /proc tells about a process."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from vadamon.errors import VadamonError
+from vadamon.mappings import Mappings
+
+_PF_KTHREAD = 0x00200000
+
+
+class _Stat:
+    """The fields of /proc/PID/stat that matter here."""
+
+    def __init__(self, text: bytes) -> None:
+        # The name in parentheses may hold anything, so the fields are counted from its last one.
+        fields = text[text.rindex(b")") + 2 :].split()
+        self.state = fields[0].decode()
+        self.ppid = int(fields[1])
+        self.flags = int(fields[6])
+
+    @property
+    def ended(self) -> bool:
+        return self.state in "ZX"
+
+
+def _stat(path: Path) -> _Stat | None:
+    try:
+        return _Stat((path / "stat").read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def threads(pid: int) -> list[int]:
+    """Return the ids of the threads of a process that still run, its main thread first if it is among them."""
+    tasks = Path("/proc") / str(pid) / "task"
+    try:
+        tids = sorted(int(task.name) for task in tasks.iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [tid for tid in tids if (stat := _stat(tasks / str(tid))) and not stat.ended]
+
+
+def check_target(pid: int) -> None:
+    """Raise VadamonError where there is no such process, or it has no memory of its own to watch."""
+    process = Path("/proc") / str(pid)
+    stat = _stat(process)
+    if stat is None:
+        raise VadamonError(f"no process {pid}: see `ps -e` for those that run")
+    if stat.flags & _PF_KTHREAD:
+        raise VadamonError(f"process {pid} ({name(pid)}) is a kernel thread: it has no address space of its own")
+    if not threads(pid):
+        raise VadamonError(f"process {pid} ({name(pid)}) is a zombie: it has ended, and its memory is gone")
+
+
+def name(pid: int) -> str:
+    """Return the name of a process, "?" where it has ended."""
+    try:
+        return (Path("/proc") / str(pid) / "comm").read_text(errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return "?"
+
+
+def command_line(pid: int) -> list[str]:
+    """Return the arguments a process was started with; empty where it has ended."""
+    try:
+        text = (Path("/proc") / str(pid) / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [os.fsdecode(word) for word in text.split(b"\0")[:-1]]
+
+
+def children(pid: int) -> Iterator[int]:
+    """Yield the children of a process, and theirs, as far as they run now."""
+    parents: dict[int, list[int]] = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and (stat := _stat(process)) and not stat.ended:
+            parents.setdefault(stat.ppid, []).append(int(process.name))
+    waiting = [pid]
+    while waiting:
+        found = parents.get(waiting.pop(), [])
+        yield from found
+        waiting.extend(found)
+
+
+class MapsFile:
+    """The mappings of a process, parsed again only when they changed."""
+
+    def __init__(self) -> None:
+        self._text = b""
+        self._mappings = Mappings()
+
+    def read(self, tid: int) -> Mappings:
+        """Return the mappings that one thread sees; none where it has ended.
+
+        Raises VadamonError where the caller may not read them.
+        """
+        try:
+            text = (Path("/proc") / str(tid) / "maps").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            text = b""
+        except PermissionError as error:
+            raise VadamonError(
+                f"process {tid} ({name(tid)}): no right to read its mappings: run as its owner or as root"
+            ) from error
+        if text != self._text:
+            self._text, self._mappings = text, Mappings.from_maps(text)
+        return self._mappings
