@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from vadamon.errors import VadamonError as VadamonError
     from vadamon.mappings import Mapping as Mapping
     from vadamon.mappings import Mappings as Mappings
+    from vadamon.monitors.live import monitor as monitor
     from vadamon.regions import Regions as Regions
     from vadamon.snapshot import SampleHealth as SampleHealth
     from vadamon.snapshot import Snapshot as Snapshot
@@ -24,6 +25,7 @@ _HOME = {
     "SampleHealth": "vadamon.snapshot",
     "Snapshot": "vadamon.snapshot",
     "VadamonError": "vadamon.errors",
+    "monitor": "vadamon.monitors.live",
 }
 
 __all__ = sorted(_HOME)

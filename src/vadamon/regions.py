@@ -80,11 +80,12 @@ class Regions:
     def fill_voids(self, nr_samples: int) -> None:
         """Make ``nr_accesses`` a number out of ``nr_samples``, whatever samples were void.
 
-        Where some samples were void, ``nr_accesses`` is scaled up from the valid ones, a half rounded up. Where all
-        were, it becomes ``last_nr_accesses``, and ``unknown`` is set.
+        Where some samples were void, or more addresses were checked than there were samples, ``nr_accesses`` is scaled
+        from the valid ones, a half rounded up. Where all were void, it becomes ``last_nr_accesses``, and ``unknown``
+        is set.
         """
         self.unknown = self.nr_valid == 0
-        if bool((self.nr_valid < nr_samples).any()):
+        if bool((self.nr_valid != nr_samples).any()):
             scaled = scale_counts(self.nr_accesses, np.maximum(self.nr_valid, 1), nr_samples)
             self.nr_accesses = np.where(self.unknown, self.last_nr_accesses, scaled)
 

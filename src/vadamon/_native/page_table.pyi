@@ -19,6 +19,7 @@ class PageTable:
         voids: NDArray[np.uint8],
         accessed: NDArray[np.uint8],
         page_size: NDArray[np.uint64],
+        unprepared: bool = False,
     ) -> int: ...
     @property
     def refs(self) -> tuple[int, int, int]: ...

@@ -30,6 +30,7 @@ cdef extern from "page_table/page_table.h" nogil:
         uint8_t *voids
         uint8_t *accessed
         uint64_t *page_size
+        bint unprepared
     int page_table_young(page_table *pt, const young *young)
     void page_table_identity(const page_table *pt, uint64_t *mm, uint64_t *exec_id)
 
@@ -91,8 +92,12 @@ cdef class PageTable:
                 result = page_table_mkold(self._pt, &addresses[0], n, &voids[0], &self._summary)
         return self._check(result)
 
-    def young(self, const uint64_t[::1] addresses, uint8_t[::1] voids, uint8_t[::1] accessed, uint64_t[::1] page_size):
-        """Fill ``accessed`` (0 or 1) and ``page_size`` (bytes), and give reclaim back what `mkold` took."""
+    def young(self, const uint64_t[::1] addresses, uint8_t[::1] voids, uint8_t[::1] accessed, uint64_t[::1] page_size,
+              bint unprepared=False):
+        """Fill ``accessed`` (0 or 1) and ``page_size`` (bytes), and give reclaim back what `mkold` took.
+
+        With ``unprepared`` the addresses are any, looked at soon after clear_refs cleared the pages that need it.
+        """
         cdef size_t n = addresses.shape[0]
         cdef int result = PT_OK
         cdef young check
@@ -100,7 +105,7 @@ cdef class PageTable:
         if not (<size_t>voids.shape[0] == n and <size_t>accessed.shape[0] == n and <size_t>page_size.shape[0] == n):
             raise ValueError("arrays of unequal length")
         if n:
-            check = young(&addresses[0], n, &voids[0], &accessed[0], &page_size[0])
+            check = young(&addresses[0], n, &voids[0], &accessed[0], &page_size[0], unprepared)
             with nogil:
                 result = page_table_young(self._pt, &check)
         return self._check(result)

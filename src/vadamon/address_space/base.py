@@ -50,3 +50,21 @@ class ReportsVoids(Protocol):
 
     def generation(self) -> int:
         """Return a number that changes when the target got a new address space (``execve``)."""
+
+
+@runtime_checkable
+class ClearsAtOnce(Protocol):
+    """An address space that can clear some of its memory only all at once, and now and then.
+
+    Optional beside `AddressSpace` and `ReportsVoids`. What is cleared at once can be checked anywhere, not only at the
+    addresses that were prepared: many checks make up for there being few clearings.
+    """
+
+    def nr_extra_checks(self) -> int:
+        """Return how many more addresses a region are worth checking in this round; mostly 0."""
+
+    def young_extra(self, addresses: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Check addresses (uint64[n], sorted) that no `mkold` prepared, after `young`; n as in the round.
+
+        Returns ``(accessed: bool[n], void: bool[n])``.
+        """

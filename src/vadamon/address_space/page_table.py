@@ -15,6 +15,7 @@ from vadamon.mappings import Mappings
 from vadamon.snapshot import SampleHealth
 
 DEFAULT_CLEAR_BUDGET = 0.05
+_EXTRA_CHECKS = 15
 
 
 class PageTableAddressSpace:
@@ -48,6 +49,7 @@ class PageTableAddressSpace:
         self._clear_refs: ClearRefsFile | None = None
         self._alive = True
         self._generation = 0
+        self._extra_checks = 0
         self._resize(0)
         self._health = np.zeros(4, dtype=np.int64)
         try:
@@ -65,6 +67,7 @@ class PageTableAddressSpace:
         """Clear the accessed bits of the pages at ``addresses`` (uint64[n], sorted)."""
         if len(addresses) != len(self._voids):
             self._resize(len(addresses))
+        self._extra_checks = 0
         result = self._page_table.mkold(addresses, self._voids)
         if result != self._native.OK:
             self._voids.fill(self._native.UNCHECKED)
@@ -86,7 +89,20 @@ class PageTableAddressSpace:
             except OSError:
                 return
             self._budget.spend(cost_ns, now_ns, (files + others) / self._page_table.present)
+            self._extra_checks = _EXTRA_CHECKS
         self._voids[self._voids == self._native.NEEDS_CLEAR_REFS] = 0
+
+    def nr_extra_checks(self) -> int:
+        """Return how many more addresses a region are worth checking: some, where clear_refs cleared in this round."""
+        return self._extra_checks
+
+    def young_extra(self, addresses: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return ``(accessed: bool[n], void: bool[n])`` for addresses that no `mkold` prepared."""
+        result = self._page_table.young(addresses, self._voids, self._accessed, self._page_size, unprepared=True)
+        if result != self._native.OK:
+            self._voids.fill(self._native.UNCHECKED)
+            self._look_again()
+        return self._accessed.view(np.bool_), self._voids.astype(np.bool_)
 
     def young(self, addresses: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
         """Return ``(accessed: bool[n], page_size: uint64[n] in bytes)``; the arrays are reused by the next call."""

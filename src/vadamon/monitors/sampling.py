@@ -42,6 +42,7 @@ class SamplingMonitor:
         self._operations = operations
         self._clock = clock
         self._rng = rng
+        self._begun = False
         self._stopping = False
 
         # A tick is a time at which a sample is due: tick 0 is the start, tick k is k sample intervals later.
@@ -78,6 +79,17 @@ class SamplingMonitor:
         """End after the next sample; to be called from anywhere, a signal handler too."""
         self._stopping = True
 
+    def add(self, target: Target) -> None:
+        """Take in one more target; to be called between two snapshots.
+
+        Samples of the interval under way that it has missed count as void.
+        """
+        if self._begun:
+            # The sample under way has been prepared for the others already.
+            self._operations.init(target, self.attrs)
+            self._operations.prepare_access_checks(target, self._rng)
+        self.targets.append(target)
+
     def close(self) -> None:
         """Let go of all targets; there are no more snapshots."""
         self._snapshots.close()
@@ -97,6 +109,7 @@ class SamplingMonitor:
         operations, clock, rng = self._operations, self._clock, self._rng
         for target in self.targets:
             operations.init(target, self.attrs)
+        self._begun = True
         self._start_ns = clock.now_ns()
         now = checked = 0
         next_update = self._update_ticks

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vadamon.address_space.base import ReportsVoids
+from vadamon.address_space.base import ClearsAtOnce, ReportsVoids
 from vadamon.attrs import Attrs
 from vadamon.mappings import Mappings
 from vadamon.regions import Regions
@@ -35,6 +35,10 @@ class Target:
         """Size of the page each sampling address lies in, in bytes, as the last check found it."""
         self.voids: ReportsVoids | None = address_space if isinstance(address_space, ReportsVoids) else None
         """The address space, if it reports void samples."""
+        self.extra: ClearsAtOnce | None = address_space if isinstance(address_space, ClearsAtOnce) else None
+        """The address space, if it can check more addresses than were prepared."""
+        self.extra_addresses: list[NDArray[np.uint64]] = []
+        """Of those, more than one address a region."""
         self.generation = 0
         """Generation of the address space that the regions are of."""
 

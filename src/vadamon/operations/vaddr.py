@@ -169,6 +169,10 @@ class VirtualAddressOperations:
         target.sampling_addresses = rng.integers(regions.start, regions.end, dtype=np.uint64)
         space: AddressSpace = target.address_space
         space.mkold(target.sampling_addresses)
+        if target.extra is not None and (nr_extra := target.extra.nr_extra_checks()):
+            target.extra_addresses = [
+                rng.integers(regions.start, regions.end, dtype=np.uint64) for _ in range(nr_extra)
+            ]
 
     def check_accesses(self, target: Target) -> None:
         """Count the accesses since `prepare_access_checks`; void samples count neither way.
@@ -187,6 +191,10 @@ class VirtualAddressOperations:
             accessed = accessed[first]
             void = None if void is None else void[first]
         target.regions.count(accessed, void)
+        if target.extra is not None and target.extra_addresses:
+            for addresses in target.extra_addresses:
+                target.regions.count(*target.extra.young_extra(addresses))
+            target.extra_addresses = []
 
     def reset_aggregated(self, target: Target) -> None:
         """Do nothing: there is nothing beside the counters of the regions."""

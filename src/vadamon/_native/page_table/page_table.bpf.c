@@ -124,11 +124,22 @@ struct {
 	__type(value, struct probe);
 } probes SEC(".maps");
 
+/* Room for a page table, too large for the stack. */
+struct entries {
+	u64 entry[NR_ENTRIES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct entries);
+} scratch SEC(".maps");
+
 struct request request;
 
 /* Where a walk stands. The tables of the last address are kept: the next one mostly lies in the same ones. */
 struct walk {
-	struct task_struct *task;
 	u64 pgd;
 	u64 vma_start;
 	u64 vma_end;
@@ -238,46 +249,38 @@ static __always_inline u64 page_struct(u64 frame)
 	return request.vmemmap + (frame >> PAGE_SHIFT) * bpf_core_type_size(struct page);
 }
 
-struct fully_mapped {
-	u64 table;  /* of the PTEs */
-	u64 frame;  /* of the folio's first page */
-	u32 first;  /* place of its first page in the table */
-	u32 nr;
-	bool broken;
-};
-
-static int check_pte(u32 i, struct fully_mapped *folio)
-{
-	u64 entry;
-
-	if (i >= folio->nr)
-		return 1;
-	if (bpf_probe_read_kernel(&entry, sizeof(entry), (void *)(folio->table + (folio->first + i) * sizeof(u64))) ||
-	    !(entry & (ENTRY_PRESENT | ENTRY_PROT_NONE)) || frame_of(entry) != folio->frame + ((u64)i << PAGE_SHIFT)) {
-		folio->broken = true;
-		return 1;
-	}
-	return 0;
-}
-
 /* MADV_COLD splits a large folio unless it is given all of it: is all of it mapped here, in one page table? */
 static __always_inline bool wholly_mapped(struct walk *walk, u64 address, u64 frame, u64 index, u64 nr)
 {
-	struct fully_mapped folio = {
-		.table = walk->pte_table,
-		.frame = frame - (index << PAGE_SHIFT),
-		.nr = nr,
-	};
 	u64 place = (address >> PAGE_SHIFT) & (NR_ENTRIES - 1);
 	u64 start = (address >> PAGE_SHIFT << PAGE_SHIFT) - (index << PAGE_SHIFT);
+	struct entries *entries;
+	u32 key = 0;
+	u64 size;
 
 	if (place < index || place - index + nr > NR_ENTRIES)
 		return false;
 	if (start < walk->vma_start || start + (nr << PAGE_SHIFT) > walk->vma_end)
 		return false;
-	folio.first = place - index;
-	bpf_loop(NR_ENTRIES, check_pte, &folio, 0);
-	return !folio.broken;
+	entries = bpf_map_lookup_elem(&scratch, &key);
+	if (!entries)
+		return false;
+	/* The verifier wants to see the bound on the very value that is passed. */
+	size = nr * sizeof(u64);
+	barrier_var(size);
+	if (size > sizeof(*entries))
+		return false;
+	if (bpf_probe_read_kernel(entries, size, (void *)(walk->pte_table + (place - index) * sizeof(u64))))
+		return false;
+	frame -= index << PAGE_SHIFT;
+	for (u32 i = 0; i < NR_ENTRIES; i++) {
+		if (i >= nr)
+			break;
+		if (!(entries->entry[i] & (ENTRY_PRESENT | ENTRY_PROT_NONE)) ||
+		    frame_of(entries->entry[i]) != frame + ((u64)i << PAGE_SHIFT))
+			return false;
+	}
+	return true;
 }
 
 /* The head of a page's folio, by which its flags are known. */
@@ -300,31 +303,36 @@ static __always_inline u64 order_of(u64 folio)
 }
 
 /* Of a large folio: how large, where in it we are, and whether it is mapped here alone and as a whole. */
-static __always_inline u64 large_folio(struct walk *walk, u64 address, u64 frame, u64 folio, u64 page, int level)
+static __always_inline u64 large_folio(struct walk *walk, u64 address, u64 frame, u64 folio, u64 page, u64 found)
 {
 	struct folio___counted *counted = (void *)folio;
 	u64 order = order_of(folio), index = (page - folio) / bpf_core_type_size(struct page);
-	u64 found = (order << FOUND_ORDER_SHIFT) | (index << FOUND_INDEX_SHIFT);
-	u64 expected = level == 1 ? 1ULL << order : 1;
+	bool of_ptes = (found >> FOUND_LEVEL_SHIFT & FOUND_LEVEL_MASK) == 1;
 
-	if (order > 10 && level == 1)
-		return found | FOUND_PARTIAL; /* larger than a page table: never wholly mapped in one */
-	if (level == 1 && !wholly_mapped(walk, address, frame, index, 1ULL << order))
-		return found | FOUND_PARTIAL;
+	found |= (order << FOUND_ORDER_SHIFT) | (index << FOUND_INDEX_SHIFT);
+	if (of_ptes && order > 9)
+		return found | FOUND_PARTIAL; /* larger than a page table */
 	if (!bpf_core_field_exists(counted->_large_mapcount))
-		return found | FOUND_UNSURE;
-	if ((u64)BPF_CORE_READ(counted, _large_mapcount.counter) + 1 != expected)
-		found |= FOUND_SHARED;
+		found |= FOUND_UNSURE;
+	else if ((u64)BPF_CORE_READ(counted, _large_mapcount.counter) + 1 != (of_ptes ? 1ULL << order : 1))
+		return found | FOUND_SHARED; /* or mapped in part */
+	if (of_ptes && found & FOUND_YOUNG && !wholly_mapped(walk, address, frame, index, 1ULL << order))
+		found |= FOUND_PARTIAL;
 	return found;
 }
 
-/* What reclaim knows of the page, and what stands in the way of clearing its accessed bit. */
-static __always_inline u64 folio_state(struct walk *walk, u64 address, u64 entry, u64 found)
+/*
+ * What reclaim knows of the page, and what stands in the way of clearing its accessed bit. Not static, so that the
+ * verifier looks at it once, and not again in every state of the loops around it.
+ */
+__noinline u64 folio_state(struct walk *walk, u64 address, u64 entry, u64 found)
 {
 	int level = found >> FOUND_LEVEL_SHIFT & FOUND_LEVEL_MASK;
 	u64 frame = frame_of(entry), flags = 0, page, folio;
 	struct page *p;
 
+	if (!walk)
+		return found;
 	if (level == 1 && (entry & ENTRY_SPECIAL))
 		return found;
 	/* Of a leaf PMD or PUD the frame is that of its first page. (Bit 12 of such an entry is PAT, not address.) */
@@ -351,7 +359,7 @@ static __always_inline u64 folio_state(struct walk *walk, u64 address, u64 entry
 	if (FLAG(flags, PG_referenced))
 		found |= FOUND_REFERENCED;
 	if (folio != page || FLAG(flags, PG_head))
-		return found | large_folio(walk, address, frame, folio, page, level);
+		return large_folio(walk, address, frame, folio, page, found);
 	p = (void *)page;
 	if (BPF_CORE_READ(p, _mapcount.counter) > 0)
 		found |= FOUND_SHARED;
@@ -381,8 +389,14 @@ static int probe_one(u32 i, struct walk *walk)
 	return 0;
 }
 
-static long probe_vma(struct task_struct *task, struct vm_area_struct *vma, struct walk *walk)
+struct visit {
+	struct task_struct *task;
+	struct walk walk;
+};
+
+static long probe_vma(struct task_struct *task, struct vm_area_struct *vma, struct visit *visit)
 {
+	struct walk *walk = &visit->walk;
 	u64 flags = vma->vm_flags;
 
 	walk->vma_start = vma->vm_start;
@@ -399,7 +413,7 @@ static long probe_vma(struct task_struct *task, struct vm_area_struct *vma, stru
 	return 0;
 }
 
-static int probe_next(u32 i, struct walk *walk)
+static int probe_next(u32 i, struct visit *visit)
 {
 	u32 key = request.cursor;
 	struct probe *probe;
@@ -410,7 +424,7 @@ static int probe_next(u32 i, struct walk *walk)
 	probe = bpf_map_lookup_elem(&probes, &key);
 	if (!probe)
 		return 1;
-	error = bpf_find_vma(walk->task, probe->address, probe_vma, walk, 0);
+	error = bpf_find_vma(visit->task, probe->address, probe_vma, visit, 0);
 	if (error == -ENOENT) {
 		probe->found = 0;
 		request.cursor = key + 1;
@@ -424,10 +438,10 @@ static int probe_next(u32 i, struct walk *walk)
  * Two pages of a kernel stack: known as struct page by the area that vmalloc() keeps, and by frame through the page
  * table. The two together tell where the array of struct page begins.
  */
-static __always_inline void probe_stack(struct walk *walk)
+static __always_inline void probe_stack(struct task_struct *task, struct walk *walk)
 {
-	u64 stack = (u64)walk->task->stack, entry;
-	struct page **pages = walk->task->stack_vm_area->pages;
+	u64 stack = (u64)task->stack, entry;
+	struct page **pages = task->stack_vm_area->pages;
 
 	for (int i = 0; i < 2; i++) {
 		if (!(walk_to_leaf(walk, stack + ((u64)i << PAGE_SHIFT), &entry) & FOUND_PRESENT))
@@ -442,24 +456,24 @@ SEC("iter/task_vma")
 int probe_task(struct bpf_iter__task_vma *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct walk walk = {};
+	struct visit visit = {.task = task};
+	struct walk *walk = &visit.walk;
 
 	if (!task || !ctx->vma)
 		return 0;
-	walk.task = task;
-	walk.pgd = (u64)task->mm->pgd;
+	walk->pgd = (u64)task->mm->pgd;
 	request.seen = 1;
 	request.tgid = task->tgid;
 	request.mm = (u64)task->mm;
 	request.exec_id = task->self_exec_id;
-	request.pgd = walk.pgd;
+	request.pgd = walk->pgd;
 	request.layout_unknown = !bpf_core_field_exists(struct page, compound_head) ||
 				 !bpf_core_field_exists(struct page, _mapcount);
 	if (request.calibrate && task->stack_vm_area)
-		probe_stack(&walk);
-	walk.pmd_table = 0;
-	walk.pte_table = 0;
-	bpf_loop(MAX_PROBES, probe_next, &walk, 0);
+		probe_stack(task, walk);
+	walk->pmd_table = 0;
+	walk->pte_table = 0;
+	bpf_loop(MAX_PROBES, probe_next, &visit, 0);
 	/* Not called again for the VMAs that follow: a result other than 0 ends the iteration. */
 	return 1;
 }

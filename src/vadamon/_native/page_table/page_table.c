@@ -176,7 +176,7 @@ static int attach(struct page_table *pt, pid_t tid, char *error, size_t size)
 
 static const char *why_not_loaded(int error)
 {
-	if (error == -EPERM || error == -EACCES)
+	if (error == -EPERM)
 		return "no right to load an eBPF program: run as root, or with CAP_BPF and CAP_PERFMON";
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return "this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF";
@@ -447,6 +447,15 @@ static bool same_folio_as_last(struct page_table *pt, uint64_t address)
 	return pt->nr_ranges && address < (uint64_t)last->iov_base + last->iov_len;
 }
 
+/* Is it a page that MADV_COLD leaves alone, or that it would split? Then only clear_refs clears it. */
+static bool needs_clear_refs(struct page_table *pt, uint64_t address, uint64_t found)
+{
+	if (!(found & FOUND_ORDINARY) || found & FOUND_HUGETLB)
+		return false;
+	return found & (FOUND_SHARED | FOUND_PINNED_VMA | FOUND_PARTIAL) ||
+	       (found & FOUND_UNSURE && !exclusively_mapped(pt, address));
+}
+
 /* Decide about one sample, by what was found at its address. */
 static void prepare(struct page_table *pt, const uint64_t *addresses, size_t n, uint32_t i, uint64_t found,
 		    uint8_t *voids, struct mkold_summary *summary)
@@ -471,8 +480,7 @@ static void prepare(struct page_table *pt, const uint64_t *addresses, size_t n, 
 			voids[i] = VOID_UNCLEARED;
 		return;
 	}
-	if (found & (FOUND_SHARED | FOUND_PINNED_VMA | FOUND_PARTIAL) ||
-	    (found & FOUND_UNSURE && !exclusively_mapped(pt, addresses[i]))) {
+	if (needs_clear_refs(pt, addresses[i], found)) {
 		voids[i] = VOID_REFS;
 		summary->refs_young += young;
 		if (found & FOUND_FILE)
@@ -593,33 +601,43 @@ static uint64_t page_size_of(uint64_t found)
 }
 
 /* Judge one sample by what is found now, and queue what its page is owed. */
-static void check(struct page_table *pt, const struct young *young, size_t i, uint64_t found, bool prepared)
+static void check(struct page_table *pt, const struct young *young, size_t i, uint64_t found)
 {
-	uint8_t before = prepared ? pt->before[i] : 0;
+	uint8_t before = pt->before[i];
 
-	if (!prepared)
-		young->voids[i] = VALID;
 	if (found & FOUND_FAILED)
 		young->voids[i] = VOID_UNCHECKED;
 	young->accessed[i] = found & FOUND_YOUNG && !(before & NOT_ORDINARY) && young->voids[i] == VALID;
-	young->page_size[i] = page_size_of(found);
 	if (before & WAS_YOUNG)
 		give_back(pt, before, young->addresses[i], found);
 }
 
+/* Judge an address that no mkold prepared, soon after clear_refs: that cleared some pages, of the rest we know nothing. */
+static void check_after_clear_refs(struct page_table *pt, const struct young *young, size_t i, uint64_t found)
+{
+	bool known = !(found & FOUND_PRESENT) || needs_clear_refs(pt, young->addresses[i], found);
+
+	young->voids[i] = found & FOUND_FAILED || !known ? VOID_UNCHECKED : VALID;
+	young->accessed[i] = known && found & FOUND_YOUNG;
+}
+
 static int check_all(struct page_table *pt, const struct young *young)
 {
-	/* Without a mkold of the same addresses nothing is owed, and every answer counts. */
-	bool prepared = young->n == pt->nr && !memcmp(young->addresses, pt->addresses, young->n * sizeof(uint64_t));
-
 	for (size_t first = 0; first < young->n; first += MAX_PROBES) {
 		size_t nr = young->n - first < MAX_PROBES ? young->n - first : MAX_PROBES;
-		int result = probe(pt, young->addresses + first, nr, false);
+		int result = probe(pt, young->addresses + first, nr, young->unprepared);
 
 		if (result != PT_OK)
 			return result;
-		for (size_t i = 0; i < nr; i++)
-			check(pt, young, first + i, loaded.probes[i].found, prepared);
+		for (size_t i = first; i < first + nr; i++) {
+			uint64_t found = loaded.probes[i - first].found;
+
+			young->page_size[i] = page_size_of(found);
+			if (young->unprepared)
+				check_after_clear_refs(pt, young, i, found);
+			else
+				check(pt, young, i, found);
+		}
 	}
 	touch(pt);
 	return PT_OK;
@@ -629,6 +647,13 @@ int page_table_young(struct page_table *pt, const struct young *young)
 {
 	int result;
 
+	if (!young->unprepared && (young->n != pt->nr || memcmp(young->addresses, pt->addresses, young->n * sizeof(uint64_t)))) {
+		/* Not those of the last mkold: nothing is owed, and every answer counts. */
+		if (keep_addresses(pt, young->addresses, young->n))
+			return PT_FAILED;
+		memset(pt->before, 0, young->n);
+		memset(young->voids, VALID, young->n);
+	}
 	pthread_mutex_lock(&loaded.lock);
 	result = check_all(pt, young);
 	pthread_mutex_unlock(&loaded.lock);

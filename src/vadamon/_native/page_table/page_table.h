@@ -2,6 +2,7 @@
 #ifndef VADAMON_PAGE_TABLE_H
 #define VADAMON_PAGE_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -37,13 +38,17 @@ int page_table_attach(struct page_table *pt, pid_t tid, char *error, size_t size
 
 int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids,
 		     struct mkold_summary *summary);
-/* One check of n samples: `voids` goes in as mkold left it, all three arrays come out. */
+/*
+ * One check of n samples: `voids` goes in as mkold left it, all three arrays come out. `unprepared` are addresses that no
+ * mkold prepared, checked soon after clear_refs: those on pages that only it clears are valid.
+ */
 struct young {
 	const uint64_t *addresses;
 	size_t n;
 	uint8_t *voids;
 	uint8_t *accessed;
 	uint64_t *page_size;
+	bool unprepared;
 };
 
 int page_table_young(struct page_table *pt, const struct young *young);
