@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from vadamon.errors import VadamonError as VadamonError
     from vadamon.mappings import Mapping as Mapping
     from vadamon.mappings import Mappings as Mappings
+    from vadamon.regions import Regions as Regions
     from vadamon.snapshot import SampleHealth as SampleHealth
     from vadamon.snapshot import Snapshot as Snapshot
 
@@ -19,6 +20,7 @@ _HOME = {
     "Attrs": "vadamon.attrs",
     "Mapping": "vadamon.mappings",
     "Mappings": "vadamon.mappings",
+    "Regions": "vadamon.regions",
     "SampleHealth": "vadamon.snapshot",
     "Snapshot": "vadamon.snapshot",
     "VadamonError": "vadamon.errors",
