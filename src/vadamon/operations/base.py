@@ -1,0 +1,64 @@
+"""What the monitoring loop asks of a kind of memory (``struct damon_operations``)."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vadamon.address_space.base import ReportsVoids
+from vadamon.attrs import Attrs
+from vadamon.mappings import Mappings
+from vadamon.regions import Regions
+
+
+class Target:
+    """One monitored target, and all state of the round of samples it is in (``struct damon_target``).
+
+    ``address_space`` is what the operations look at: an `AddressSpace` for those of virtual address spaces, anything
+    that they understand for others. ``regions`` are the user's: operations leave them as they are set. Without them
+    the operations find regions of their own in ``init``.
+    """
+
+    def __init__(self, target_id: int, address_space: Any, regions: Regions | None = None) -> None:
+        self.target_id = target_id
+        self.address_space = address_space
+        self.user_ranges = None if regions is None else regions.ranges()
+        """Ranges that the user has set, or None."""
+        self.regions = Regions.from_ranges(self.user_ranges or [])
+        self.attrs = Attrs()
+        """What ``init`` was given."""
+        self.mappings = Mappings()
+        """Mappings when they were last looked up."""
+        self.sampling_addresses: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        """One address a region, of the sample under way."""
+        self.page_sizes: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        """Size of the page each sampling address lies in, in bytes, as the last check found it."""
+        self.voids: ReportsVoids | None = address_space if isinstance(address_space, ReportsVoids) else None
+        """The address space, if it reports void samples."""
+        self.generation = 0
+        """Generation of the address space that the regions are of."""
+
+
+class MonitoringOperations(Protocol):
+    """Hooks of the monitoring loop, each for one target. They keep what they need on the target."""
+
+    def init(self, target: Target, attrs: Attrs) -> None:
+        """Make the first regions of ``target``, unless the user has set them."""
+
+    def update(self, target: Target) -> None:
+        """Fit the regions to what has changed since, unless the user has set them."""
+
+    def prepare_access_checks(self, target: Target, rng: np.random.Generator) -> None:
+        """Begin a sample: pick what to look at in each region, and clear what tells that it was accessed."""
+
+    def check_accesses(self, target: Target) -> None:
+        """End a sample: `Regions.count` what was accessed since."""
+
+    def reset_aggregated(self, target: Target) -> None:
+        """Begin an aggregation interval anew; the loop itself resets the counters of the regions."""
+
+    def target_valid(self, target: Target) -> bool:
+        """Tell whether there is still something to monitor."""
+
+    def cleanup(self, target: Target) -> None:
+        """Let go of the target. Called once, however monitoring ended."""
