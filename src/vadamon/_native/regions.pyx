@@ -5,16 +5,20 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
+    #include <stdint.h>
+
     __extension__ typedef unsigned __int128 vadamon_uint128;
+
+    /* In C, because Cython has no type of 128 bits. Size times count does not fit 64: ages grow without bound. */
+    static inline uint32_t vadamon_weighted_mean(uint32_t left, uint64_t left_size, uint32_t right, uint64_t right_size)
+    {
+        vadamon_uint128 total = (vadamon_uint128)left * left_size + (vadamon_uint128)right * right_size;
+        return (uint32_t)(total / (left_size + right_size));
+    }
     """
-    # The compiler knows the real width; Cython only needs to know that it is an integer.
-    ctypedef unsigned long long uint128_t "vadamon_uint128"
-
-
-cdef inline uint32_t weighted_mean(uint32_t left, uint64_t left_size, uint32_t right, uint64_t right_size) noexcept nogil:
-    # size x count does not fit 64 bits: ages grow without bound, and sizes come close to 2^57
-    cdef uint128_t total = <uint128_t>left * left_size + <uint128_t>right * right_size
-    return <uint32_t>(total / (left_size + right_size))
+    uint32_t weighted_mean "vadamon_weighted_mean"(
+        uint32_t left, uint64_t left_size, uint32_t right, uint64_t right_size
+    ) noexcept nogil
 
 
 cdef inline uint32_t difference(uint32_t a, uint32_t b) noexcept nogil:
