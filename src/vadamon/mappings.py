@@ -87,7 +87,14 @@ class Mappings:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mappings):
             return NotImplemented
-        return list(self) == list(other)
+        return (
+            np.array_equal(self.start, other.start)
+            and np.array_equal(self.end, other.end)
+            and np.array_equal(self.offset, other.offset)
+            and np.array_equal(self.inode, other.inode)
+            and self.permissions == other.permissions
+            and self.name == other.name
+        )
 
     __hash__ = None  # type: ignore[assignment]
 
