@@ -16,32 +16,29 @@ _TIME_UNITS = _TIMES | {"µs": 1_000, "min": 60_000_000_000, "h": 3600_000_000_0
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of a size such as ``4KiB``, ``1.5GiB``, ``512B`` or ``64M``.
+    """Return the bytes of a size such as ``4KiB``, ``1.5GiB``, ``512B`` or ``64M``, rounded to whole ones.
 
-    Raises ValueError, naming the text, where it is not a number with a unit, or no whole number of bytes.
+    Raises ValueError, naming the text, where it is not a number with a unit.
     """
-    return _parse(text, _SIZE_UNITS, "a size with its unit, such as 4KiB, 256MiB or 1.5GiB", "bytes")
+    return _parse(text, _SIZE_UNITS, "a size with its unit, such as 4KiB, 256MiB or 1.5GiB")
 
 
 def parse_duration(text: str, default_unit: str | None = None) -> int:
-    """Return the nanoseconds of a time such as ``100us``, ``5ms``, ``1.5s``, ``2min`` or ``1h``.
+    """Return the nanoseconds of a time such as ``100us``, ``5ms``, ``1.5s``, ``2min`` or ``1h``, rounded to whole ones.
 
     ``default_unit`` is taken for a number that has none; without it such a number is refused. Raises ValueError,
-    naming the text, where it is not a number with a unit, or no whole number of nanoseconds.
+    naming the text, where it is not a number with a unit.
     """
     expected = "a time with its unit, such as 100us, 5ms, 1.5s or 2min"
-    return _parse(text, _TIME_UNITS, expected, "nanoseconds", default_unit)
+    return _parse(text, _TIME_UNITS, expected, default_unit)
 
 
-def _parse(text: str, units: Mapping[str, int], expected: str, whole: str, default_unit: str | None = None) -> int:
+def _parse(text: str, units: Mapping[str, int], expected: str, default_unit: str | None = None) -> int:
     match = _NUMBER_AND_UNIT.fullmatch(text.strip())
     unit = (match[2].lower() or default_unit or "") if match else ""
     if match is None or unit not in units:
         raise ValueError(f"{text!r} is not {expected}")
-    value = Fraction(match[1]) * units[unit]
-    if value.denominator != 1:
-        raise ValueError(f"{text!r} is no whole number of {whole}")
-    return int(value)
+    return round(Fraction(match[1]) * units[unit])
 
 
 def format_size(size: int) -> str:

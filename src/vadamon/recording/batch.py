@@ -16,7 +16,7 @@ class SnapshotBatch:
     Per snapshot: ``target_id`` (uint64[n]), ``start_ns`` and ``end_ns`` (int64[n], CLOCK_MONOTONIC), ``nr_samples``
     (uint32[n]) and ``health`` (uint64[n, 5], in the order of the fields of `SampleHealth`). Snapshot i has the
     regions ``offsets[i]`` to ``offsets[i + 1]`` (int64[n + 1]) of ``start`` and ``end`` (uint64[m]), ``nr_accesses``
-    and ``age`` (uint32[m]) and ``unknown`` (bool[m]). Iterating yields each `Snapshot`.
+    and ``age`` (uint32[m]) and ``unknown`` (bool[m]). Iterating, or an index, yields a `Snapshot`.
     """
 
     target_id: NDArray[np.uint64]
@@ -34,24 +34,31 @@ class SnapshotBatch:
     def __len__(self) -> int:
         return len(self.target_id)
 
-    def __iter__(self) -> Iterator[Snapshot]:
-        for i in range(len(self)):
-            regions = slice(self.offsets[i], self.offsets[i + 1])
-            yield Snapshot(
-                target_id=int(self.target_id[i]),
-                start_ns=int(self.start_ns[i]),
-                end_ns=int(self.end_ns[i]),
-                start=self.start[regions],
-                end=self.end[regions],
-                nr_accesses=self.nr_accesses[regions],
-                age=self.age[regions],
-                nr_samples=int(self.nr_samples[i]),
-                unknown=self.unknown[regions],
-                health=SampleHealth(*self.health[i].tolist()),
-            )
+    def __getitem__(self, index: int) -> Snapshot:
+        i = range(len(self))[index]
+        regions = slice(self.offsets[i], self.offsets[i + 1])
+        return Snapshot(
+            target_id=int(self.target_id[i]),
+            start_ns=int(self.start_ns[i]),
+            end_ns=int(self.end_ns[i]),
+            start=self.start[regions],
+            end=self.end[regions],
+            nr_accesses=self.nr_accesses[regions],
+            age=self.age[regions],
+            nr_samples=int(self.nr_samples[i]),
+            unknown=self.unknown[regions],
+            health=SampleHealth(*self.health[i].tolist()),
+        )
 
-    def of_target(self, target_id: int) -> "SnapshotBatch":
-        """Return the snapshots of one target."""
+    def __iter__(self) -> Iterator[Snapshot]:
+        return (self[i] for i in range(len(self)))
+
+    def by_target(self) -> Iterator[tuple[int, "SnapshotBatch"]]:
+        """Yield each target id and the snapshots of that target."""
+        for target_id in np.unique(self.target_id).tolist():
+            yield target_id, self._of_target(target_id)
+
+    def _of_target(self, target_id: int) -> "SnapshotBatch":
         chosen = self.target_id == target_id
         if chosen.all():
             return self

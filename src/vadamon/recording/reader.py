@@ -57,6 +57,10 @@ class Recording:
         joined = self._decode(encoding.decode_targets, encoding.TARGET_COLUMNS)
         return {target.target_id: target for target in (*self.header.targets, *chain.from_iterable(joined))}
 
+    def target(self, target_id: int) -> Target:
+        """Return the target of that id; its pid is 0 where nothing was written about it."""
+        return self.targets.get(target_id, Target(target_id, pid=0))
+
     @cached_property
     def mappings(self) -> dict[int, Mappings]:
         """The last mappings that each target was seen to have, by target id; a target that ended keeps its last."""
