@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vadamon.attrs import Attrs as Attrs
     from vadamon.errors import VadamonError as VadamonError
+    from vadamon.errors import VadamonWarning as VadamonWarning
     from vadamon.mappings import Mapping as Mapping
     from vadamon.mappings import Mappings as Mappings
     from vadamon.monitors.live import monitor as monitor
+    from vadamon.recording.header import Header as Header
+    from vadamon.recording.header import Target as Target
+    from vadamon.recording.reader import Recording as Recording
+    from vadamon.recording.reader import open as open
+    from vadamon.recording.writer import RecordingWriter as RecordingWriter
     from vadamon.regions import Regions as Regions
     from vadamon.snapshot import SampleHealth as SampleHealth
     from vadamon.snapshot import Snapshot as Snapshot
@@ -19,16 +25,23 @@ if TYPE_CHECKING:
 # Loaded when first used, so that `vadamon --help` does not wait for NumPy.
 _HOME = {
     "Attrs": "vadamon.attrs",
+    "Header": "vadamon.recording.header",
     "Mapping": "vadamon.mappings",
     "Mappings": "vadamon.mappings",
     "Regions": "vadamon.regions",
+    "Recording": "vadamon.recording.reader",
+    "RecordingWriter": "vadamon.recording.writer",
     "SampleHealth": "vadamon.snapshot",
     "Snapshot": "vadamon.snapshot",
+    "Target": "vadamon.recording.header",
     "VadamonError": "vadamon.errors",
     "monitor": "vadamon.monitors.live",
+    "VadamonWarning": "vadamon.errors",
+    "open": "vadamon.recording.reader",
 }
 
-__all__ = sorted(_HOME)
+# Without `open`: `from vadamon import *` must not hide Python's own.
+__all__ = sorted(_HOME.keys() - {"open"})
 
 
 def __getattr__(name: str) -> Any:

@@ -7,3 +7,7 @@ class VadamonError(Exception):
     The message is one line: it names the thing and the way out. The command line prints it on standard error and
     exits with status 1.
     """
+
+
+class VadamonWarning(UserWarning):
+    """Something is amiss, and the work goes on with what is whole: one line, as for an error."""

@@ -1,1 +1,86 @@
 """The command line: one module a command."""
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Any, NoReturn
+
+import click
+
+from vadamon.errors import VadamonError, VadamonWarning
+
+# A command is one line here, and a click command in its module, of the same name. Modules are loaded when they are run.
+COMMANDS = {
+    "report": ("vadamon.cli.report", "Show what was hot and cold in a recording."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Commands that are loaded when they are run, so that ``--help`` waits for none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help) for name, (_, short_help) in COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="vadamon", message="vadamon %(version)s")
+def cli() -> None:
+    """Tell which memory of a running process is hot, cold or dead."""
+
+
+def main() -> NoReturn:
+    """Run the command line. Exits with 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C."""
+    # Arrow's own allocator keeps megabytes that a monitor had better not hold.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    warnings.simplefilter("always", VadamonWarning)
+    warnings.showwarning = _show_warning
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        status = cli.main(prog_name="vadamon", standalone_mode=False)
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except VadamonError as error:
+        _say(str(error))
+        return 1
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        _drop_output()  # whoever read has gone
+        return 1
+    except OSError as error:
+        _drop_output()
+        _say(f"cannot write to standard output: {error.strerror}")
+        return 1
+
+
+def _drop_output() -> None:
+    """Let what is still in the buffers go nowhere; Python flushes once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    if issubclass(category, VadamonWarning):
+        _say(str(message))
+
+
+def _say(text: str) -> None:
+    print(f"vadamon: {text}", file=sys.stderr)

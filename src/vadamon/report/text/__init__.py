@@ -1,0 +1,1 @@
+"""Reports drawn as text, with rich."""
