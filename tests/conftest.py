@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-StartTarget = Callable[..., "subprocess.Popen[bytes]"]
 from vadamon import Attrs, Header, Mapping, Mappings, RecordingWriter, SampleHealth, Snapshot, Target
+
+StartTarget = Callable[..., "subprocess.Popen[bytes]"]
 
 REQUIRE_LIVE = os.environ.get("VADAMON_REQUIRE_LIVE") == "1"
 
@@ -58,6 +59,7 @@ def zombie() -> Iterator[int]:
         yield process.pid
 
 
+@pytest.fixture
 def resident_size() -> Callable[..., list[int]]:
     """Run code in a Python of its own; return the resident bytes at each of its calls of ``measure()``."""
 

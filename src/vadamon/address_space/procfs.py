@@ -54,6 +54,12 @@ def check_target(pid: int) -> None:
         raise VadamonError(f"process {pid} ({name(pid)}) is a zombie: it has ended, and its memory is gone")
 
 
+def parent(pid: int) -> int:
+    """Return the parent of a process, 0 where it has ended."""
+    stat = _stat(Path("/proc") / str(pid))
+    return stat.ppid if stat else 0
+
+
 def name(pid: int) -> str:
     """Return the name of a process, "?" where it has ended."""
     try:
@@ -73,15 +79,29 @@ def command_line(pid: int) -> list[str]:
 
 def children(pid: int) -> Iterator[int]:
     """Yield the children of a process, and theirs, as far as they run now."""
-    parents: dict[int, list[int]] = {}
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and (stat := _stat(process)) and not stat.ended:
-            parents.setdefault(stat.ppid, []).append(int(process.name))
     waiting = [pid]
     while waiting:
-        found = parents.get(waiting.pop(), [])
-        yield from found
-        waiting.extend(found)
+        for child in _own_children(waiting.pop()):
+            yield child
+            waiting.append(child)
+
+
+def _own_children(pid: int) -> list[int]:
+    found: list[int] = []
+    for tid in threads(pid):
+        path = Path("/proc") / str(pid) / "task" / str(tid) / "children"
+        try:
+            found += map(int, path.read_text().split())
+        except ProcessLookupError:
+            continue
+        except FileNotFoundError:  # the thread has ended, or the kernel is built without CONFIG_PROC_CHILDREN
+            found += _children_by_search(pid) if path.parent.exists() else []
+    return list(dict.fromkeys(found))
+
+
+def _children_by_search(pid: int) -> list[int]:
+    stats = ((process, _stat(process)) for process in Path("/proc").iterdir() if process.name.isdigit())
+    return [int(process.name) for process, stat in stats if stat and stat.ppid == pid and not stat.ended]
 
 
 class MapsFile:

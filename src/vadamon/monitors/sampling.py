@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class SamplingMonitor:
     def __next__(self) -> Snapshot:
         return next(self._snapshots)
 
-    def __enter__(self) -> "SamplingMonitor":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

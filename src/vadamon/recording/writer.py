@@ -139,6 +139,18 @@ class RecordingWriter:
         raise VadamonError(f"cannot write {self.path}: {reason}; what was recorded up to then is kept in it") from error
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise VadamonError where no recording could be made at ``path``; leaves what is there as it is."""
+    path = Path(os.path.realpath(path))
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not path.exists() or path.is_file():
+            tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise VadamonError(f"cannot write {path}: {error.strerror}") from error
+
+
 def _schema_message(stream: ipc.RecordBatchStreamWriter, buffer: io.BytesIO) -> bytes:
     """Return the message with the schema; pyarrow writes it only together with a batch, so let go of an empty one."""
     stream.write_batch(encode([]), custom_metadata={SEAL_KEY: BLANK_SEAL})

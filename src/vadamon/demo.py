@@ -1,0 +1,93 @@
+"""The workload of `vadamon demo`: memory whose heat is known, and what a recording found of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vadamon.attrs import Attrs
+from vadamon.monitors.live import ProcessMonitor
+from vadamon.recording.header import Header, Target
+from vadamon.recording.reader import Recording
+from vadamon.recording.recorder import Progress, record
+from vadamon.recording.writer import RecordingWriter
+from vadamon.workload import Area, Interval, Sweep, Workload
+
+_MIB = 1 << 20
+_SETTLING_NS = 2_000_000_000
+"""How long the regions may take to settle, at the start and after each move."""
+_HOT = 0.5
+"""From this share of the samples on, memory counts as hot."""
+
+
+def areas(move_every_s: float) -> list[Area]:
+    """Return 224 MiB: hot, warm, cold, and with a hot window that moves on."""
+    return [
+        Area("hot", size=32 * _MIB, patterns=[Sweep(length=32 * _MIB, period_us=1_000)]),
+        Area("warm", size=64 * _MIB, patterns=[Sweep(length=64 * _MIB, period_us=20_000)]),
+        Area("cold", size=64 * _MIB),
+        Area(
+            "moving",
+            size=64 * _MIB,
+            patterns=[Sweep(length=16 * _MIB, period_us=1_000, move_every_s=move_every_s)],
+        ),
+    ]
+
+
+_EXPECTED = {"hot": 100.0, "warm": 25.0, "moving": 100.0, "cold": 0.0}
+"""Accesses per 100 samples: a sweep each 20 ms is seen by every fourth sample of 5 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one known range, by bytes and time, once the regions had settled."""
+
+    name: str
+    size: int
+    expected: float
+    """Accesses per 100 samples that the workload makes."""
+    found: float
+    """Accesses per 100 samples, on average; NaN where nothing was known of the range."""
+    hot_share: float
+    """Share of its bytes that was found hot."""
+
+
+def run(path: str, duration_s: float, move_every_s: float, report: Callable[[Progress], None]) -> list[Finding]:
+    """Start the workload, record it in a file, and compare the recording with what the workload has logged."""
+    attrs = Attrs()
+    with Workload(areas(move_every_s)) as workload:
+        with ProcessMonitor([workload.pid], attrs) as monitor:
+            header = Header.here(
+                attrs,
+                [Target(workload.pid, workload.pid, "the demo's workload")],
+                backend="page-table",
+                command_line=f"vadamon demo -o {path}",
+            )
+            with RecordingWriter(path, header) as writer:
+                record(monitor, writer, duration_ns=int(duration_s * 1e9), report=report)
+        intervals = [interval for interval in workload.log.intervals() if interval.pattern is not None]
+        cold = workload.areas["cold"]
+        known = {name: [i for i in intervals if i.area == name] for name in ("hot", "warm", "moving")}
+        known["cold"] = [Interval("cold", None, cold.start, cold.end, 0, intervals[0].last_ns, 0)]
+    return [_find(path, name, ranges, _EXPECTED[name]) for name, ranges in known.items()]
+
+
+def _find(path: str, name: str, ranges: list[Interval], expected: float) -> Finding:
+    found, hot, total = 0.0, 0.0, 0.0
+    recording = Recording(path)
+    start_ns = recording.header.start_ns
+    for snapshot in recording:
+        for known in ranges:
+            settled_ns = max(known.first_ns, start_ns) + _SETTLING_NS
+            if not settled_ns <= snapshot.start_ns <= snapshot.end_ns <= known.last_ns:
+                continue
+            low = np.maximum(snapshot.start, np.uint64(known.start)).astype(np.float64)
+            high = np.minimum(snapshot.end, np.uint64(known.end)).astype(np.float64)
+            overlap = np.where(snapshot.unknown, 0, np.clip(high - low, 0, None))
+            rate = snapshot.nr_accesses / snapshot.nr_samples
+            total += overlap.sum()
+            found += (overlap * rate).sum()
+            hot += overlap[rate >= _HOT].sum()
+    size = ranges[0].end - ranges[0].start
+    nothing = float("nan")
+    return Finding(name, size, expected, 100 * found / total if total else nothing, hot / total if total else nothing)

@@ -1,0 +1,71 @@
+"""From a monitor to a file: what `vadamon record` does."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vadamon.address_space import procfs
+from vadamon.monitors.live import ProcessMonitor
+from vadamon.recording.header import Target
+from vadamon.recording.writer import RecordingWriter
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a recording is."""
+
+    elapsed_ns: int = 0
+    nr_snapshots: int = 0
+    nr_regions: int = 0
+    """In the last snapshot of each target that is still watched, together."""
+    nr_late: int = 0
+    nr_missed: int = 0
+    nr_samples: int = 0
+    """Sample times so far."""
+
+
+def describe(pids: Sequence[int]) -> list[Target]:
+    """Return what a recording says of its targets."""
+    return [Target(pid, pid, " ".join(procfs.command_line(pid)) or procfs.name(pid)) for pid in pids]
+
+
+def record(
+    monitor: ProcessMonitor,
+    writer: RecordingWriter,
+    *,
+    duration_ns: int | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Write all snapshots of a monitor, and the mappings of its targets as they change.
+
+    Ends with the targets, after ``duration_ns``, or after `stop` of the monitor; ``report`` is told after each
+    aggregation interval.
+    """
+    progress = Progress()
+    known = {target.target_id for target in monitor.targets}
+    nr_regions: dict[int, int] = {}
+    start_ns = end_ns = None
+    for snapshot in monitor:
+        start_ns = snapshot.start_ns if start_ns is None else start_ns
+        for target in monitor.targets:
+            if target.target_id not in known:
+                known.add(target.target_id)
+                writer.write_target(describe([target.target_id])[0])
+            writer.write_mappings(target.target_id, snapshot.end_ns, target.mappings)
+        writer.write_snapshot(snapshot)
+
+        nr_regions[snapshot.target_id] = len(snapshot)
+        progress.nr_snapshots += 1
+        progress.elapsed_ns = snapshot.end_ns - start_ns
+        if snapshot.end_ns == end_ns:
+            continue  # another target's of the same interval: its samples were counted
+        end_ns = snapshot.end_ns
+        progress.nr_samples += snapshot.nr_samples
+        progress.nr_late += snapshot.health.late_samples
+        progress.nr_missed += snapshot.health.missed_samples
+        live = {target.target_id for target in monitor.targets}
+        progress.nr_regions = sum(n for target_id, n in nr_regions.items() if target_id in live)
+        report(progress)
+        if duration_ns is not None and progress.elapsed_ns >= duration_ns:
+            monitor.stop()
+            break
+    return progress
