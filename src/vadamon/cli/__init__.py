@@ -54,9 +54,19 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
+    status = _status()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Nobody takes it. Python flushes once more at exit: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status or 1
+    return status
+
+
+def _status() -> int:
     try:
         status = cli.main(prog_name="vadamon", standalone_mode=False)
-        sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except VadamonError as error:
         _say(str(error))
@@ -67,17 +77,10 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
-        _drop_output()  # whoever read has gone
         return 1
     except OSError as error:
-        _drop_output()
-        _say(f"cannot write to standard output: {error.strerror}")
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
         return 1
-
-
-def _drop_output() -> None:
-    """Let what is still in the buffers go nowhere; Python flushes once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

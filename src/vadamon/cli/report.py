@@ -59,7 +59,7 @@ def regions(file: Path, form: str, output: Path | None) -> None:
 @report.command()
 @_options
 def mappings(file: Path, form: str, output: Path | None) -> None:
-    """List for each mapping how much of it was hot, warm, cold and never touched."""
+    """List how much of each mapping was hot, warm, cold."""
     from vadamon.recording.reader import Recording
     from vadamon.report.mappings import mappings_tables
     from vadamon.report.text.mappings import print_mappings
@@ -74,16 +74,18 @@ def _show(
     form: str,
     output: Path | None,
 ) -> None:
-    if output is None:
-        _write(models, draw, form, sys.stdout)
-        return
     try:
+        if output is None:
+            _write(models, draw, form, sys.stdout)
+            return
         if output.exists() and output.samefile(recording):
             raise VadamonError(f"{output} is the recording itself: give -o another name")
         with output.open("w", encoding="utf-8") as out:
             _write(models, draw, form, out)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise VadamonError(f"cannot write {output}: {error.strerror}") from error
+        raise VadamonError(f"cannot write {output or 'to standard output'}: {error.strerror}") from error
 
 
 def _write(models: Sequence[Any], draw: Callable[["Console", Any], None], form: str, out: TextIO) -> None:
@@ -92,7 +94,8 @@ def _write(models: Sequence[Any], draw: Callable[["Console", Any], None], form: 
     if form == "json":
         json.dump([model.to_dict() for model in models], out)
         out.write("\n")
-        return
-    console = make_console(out)
-    for model in models:
-        draw(console, model)
+    else:
+        console = make_console(out)
+        for model in models:
+            draw(console, model)
+    out.flush()

@@ -6,6 +6,7 @@ length: the CRC-32 of the whole message, taken with the seal blank, and the leng
 handed to Arrow before it is known to be whole, and nothing larger than the file is ever asked for.
 """
 
+import io
 import re
 import struct
 import zlib
@@ -61,6 +62,26 @@ def read_messages(file: BinaryIO, size: int) -> Iterator[bytes]:
             raise FrameError(f"is damaged at byte {at}")
         yield prefix + metadata + body
     raise FrameError("has no end mark: its recorder was killed or is still running")
+
+
+class MessageStream(io.RawIOBase):
+    """Messages end to end as one file, for Arrow's own reader of streams."""
+
+    def __init__(self, messages: Iterator[bytes]) -> None:
+        self._messages = messages
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most ``size`` bytes, of one message; raises as its iterator does."""
+        if not self._rest:
+            self._rest = memoryview(next(self._messages, b""))
+        end = size if size >= 0 else len(self._rest)
+        part, self._rest = self._rest[:end], self._rest[end:]
+        return bytes(part)
 
 
 def _read(file: BinaryIO, length: int, size: int) -> bytes:

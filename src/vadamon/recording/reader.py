@@ -17,7 +17,7 @@ from vadamon.mappings import Mappings
 from vadamon.recording import encoding
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.encoding import SCHEMA, MappingsChange
-from vadamon.recording.framing import SEAL_KEY, FrameError, read_messages
+from vadamon.recording.framing import SEAL_KEY, FrameError, MessageStream, read_messages
 from vadamon.recording.header import Header, Target
 from vadamon.recording.writer import FORMAT_VERSION
 from vadamon.snapshot import Snapshot
@@ -43,8 +43,7 @@ class Recording:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._warned = False
-        self._schema_message = self._read_schema_message()
-        self.header = self._parse_header()
+        self.header = self._parse_header(self._read_schema_message())
 
     @property
     def attrs(self) -> Attrs:
@@ -101,9 +100,9 @@ class Recording:
             except FrameError as error:
                 raise VadamonError(f"{self.path} cannot be read: its head {error}") from error
 
-    def _parse_header(self) -> Header:
+    def _parse_header(self, message: bytes) -> Header:
         try:
-            schema = ipc.read_schema(pa.py_buffer(self._schema_message))
+            schema = ipc.read_schema(pa.py_buffer(message))
             version = int(schema.metadata[b"vadamon.version"])
             if version > FORMAT_VERSION:
                 raise VadamonError(
@@ -123,10 +122,7 @@ class Recording:
         with self._open() as file:
             messages = read_messages(file, os.fstat(file.fileno()).st_size)
             try:
-                next(messages)  # the schema
-                for message in messages:
-                    stream = ipc.open_stream(pa.py_buffer(self._schema_message + message), options=options)
-                    batch = stream.read_next_batch()
+                for batch in ipc.open_stream(MessageStream(messages), options=options):
                     batch.validate(full=True)
                     yield decode(batch)
             except FrameError as error:
