@@ -38,12 +38,30 @@ class Mappings:
 
     def __init__(self, mappings: Iterable[Mapping] = ()) -> None:
         kept = [m for m in mappings if m.name != "[vsyscall]"]
-        self.start: NDArray[np.uint64] = np.array([m.start for m in kept], dtype=np.uint64)
-        self.end: NDArray[np.uint64] = np.array([m.end for m in kept], dtype=np.uint64)
-        self.offset: NDArray[np.uint64] = np.array([m.offset for m in kept], dtype=np.uint64)
-        self.inode: NDArray[np.uint64] = np.array([m.inode for m in kept], dtype=np.uint64)
-        self.permissions = [m.permissions for m in kept]
-        self.name = [m.name for m in kept]
+        self._fill(
+            [m.start for m in kept],
+            [m.end for m in kept],
+            [m.permissions for m in kept],
+            [m.offset for m in kept],
+            [m.inode for m in kept],
+            [m.name for m in kept],
+        )
+
+    def _fill(
+        self,
+        start: list[int],
+        end: list[int],
+        permissions: list[str],
+        offset: list[int],
+        inode: list[int],
+        name: list[str],
+    ) -> None:
+        self.start: NDArray[np.uint64] = np.array(start, dtype=np.uint64)
+        self.end: NDArray[np.uint64] = np.array(end, dtype=np.uint64)
+        self.offset: NDArray[np.uint64] = np.array(offset, dtype=np.uint64)
+        self.inode: NDArray[np.uint64] = np.array(inode, dtype=np.uint64)
+        self.permissions = permissions
+        self.name = name
         if bool(np.any(self.start >= self.end)):
             raise ValueError("a mapping is empty")
         if bool(np.any(self.end[:-1] > self.start[1:])):
@@ -51,18 +69,20 @@ class Mappings:
 
     @classmethod
     def from_maps(cls, text: bytes) -> "Mappings":
-        """Parse the text of /proc/PID/maps."""
-        return cls(
-            Mapping(
-                int(start, 16),
-                int(end, 16),
-                perms.decode(),
-                int(offset, 16),
-                int(inode),
-                os.fsdecode(name),
-            )
-            for start, end, perms, offset, inode, name in _MAPS_LINE.findall(text)
+        """Parse the text of /proc/PID/maps: column by column, since there may be ten thousands of lines."""
+        rows = [row for row in _MAPS_LINE.findall(text) if row[5] != b"[vsyscall]"]
+        start, end, permissions, offset, inode, name = zip(*rows, strict=True) if rows else ((),) * 6
+        names = {raw: os.fsdecode(raw) for raw in set(name)}
+        mappings = cls.__new__(cls)
+        mappings._fill(
+            [int(text, 16) for text in start],
+            [int(text, 16) for text in end],
+            [text.decode() for text in permissions],
+            [int(text, 16) for text in offset],
+            [int(text) for text in inode],
+            [names[raw] for raw in name],
         )
+        return mappings
 
     def ranges(self) -> list[tuple[int, int]]:
         """Return ``[(start, end), ...]``."""

@@ -59,6 +59,7 @@ struct page_table {
 	pid_t pid, tid;
 	int pidfd, pagemap;
 	int tgid;
+	bool no_leader; /* the main thread has ended, and process_madvise() knows no other */
 	uint64_t mm, exec_id;
 
 	/* Of the last mkold. */
@@ -158,6 +159,7 @@ static int attach(struct page_table *pt, pid_t tid, char *error, size_t size)
 	bpf_link__destroy(pt->link);
 	pt->mm = 0;
 	pt->nr = 0;
+	pt->no_leader = false;
 	pt->link = bpf_program__attach_iter(loaded.program, &options);
 	if (!pt->link) {
 		say(error, size, "the eBPF iterator cannot be attached: %s", strerror(errno));
@@ -430,6 +432,8 @@ static void clear_ranges(struct page_table *pt, const uint64_t *addresses, size_
 
 		if (done < 0 && errno == EINTR)
 			continue;
+		if (done < 0 && errno == ESRCH)
+			pt->no_leader = true;
 		for (; i < pt->nr_ranges && done >= (ssize_t)pt->ranges[i].iov_len; i++)
 			done -= pt->ranges[i].iov_len;
 		if (i < pt->nr_ranges) {
@@ -452,7 +456,7 @@ static bool needs_clear_refs(struct page_table *pt, uint64_t address, uint64_t f
 {
 	if (!(found & FOUND_ORDINARY) || found & FOUND_HUGETLB)
 		return false;
-	return found & (FOUND_SHARED | FOUND_PINNED_VMA | FOUND_PARTIAL) ||
+	return pt->no_leader || found & (FOUND_SHARED | FOUND_PINNED_VMA | FOUND_PARTIAL) ||
 	       (found & FOUND_UNSURE && !exclusively_mapped(pt, address));
 }
 
