@@ -60,6 +60,18 @@ def zombie() -> Iterator[int]:
 
 
 @pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder with 64 KiB of room; needs root."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.fixture
 def resident_size() -> Callable[..., list[int]]:
     """Run code in a Python of its own; return the resident bytes at each of its calls of ``measure()``."""
 

@@ -457,6 +457,43 @@ class TestEnd:
         m.stop()
         assert [s.nr_samples for s in m] == [1]
 
+    def test_a_sample_whose_sleep_was_interrupted_is_none(self, world):
+        process = Process(world)
+        m = monitor(world, process)
+        take(m, 2)
+
+        def interrupted(deadline_ns):
+            m.stop()  # as a signal handler would, and the sleep ends early
+
+        world.sleep_until_ns = interrupted
+        assert list(m) == []
+        assert process.nr_closed == 1
+
+    def test_what_was_sampled_before_an_interrupted_sleep_is_kept(self, world):
+        process = Process(world)
+        m = monitor(world, process)
+        take(m, 2)
+        sleep = world.sleep_until_ns
+
+        def interrupted_later(deadline_ns):
+            if world.ms() >= 250:
+                m.stop()
+            else:
+                sleep(deadline_ns)
+
+        world.sleep_until_ns = interrupted_later
+        assert [(s.nr_samples, (s.end_ns - world.start_ns) / MS) for s in m] == [(10, 250)]
+
+    def test_a_target_that_is_added_counts_from_then_on(self, world):
+        first, second = Process(world), Process(world)
+        m = monitor(world, first)
+        take(m, 2)
+        m.add(Target(7, second))
+        a, b = take(m, 2)
+        assert (a.target_id, b.target_id) == (m.targets[0].target_id, 7)
+        assert by_page(b, b.nr_accesses, *second.hot).mean() > 2  # the first regions are coarse
+        assert not b.unknown.any()
+
     def test_leaving_the_context_lets_go_of_all(self, world):
         a, b = Process(world), Process(world)
         with monitor(world, a, b) as m:

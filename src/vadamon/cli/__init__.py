@@ -71,8 +71,15 @@ def _status() -> int:
     except VadamonError as error:
         _say(str(error))
         return 1
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "vadamon"
+        _say(f"{error.format_message().rstrip('.')}; see {command} --help")
+        return error.exit_code
+    except click.ClickException as error:
+        _say(error.format_message())
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 130

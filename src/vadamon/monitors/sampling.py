@@ -77,7 +77,10 @@ class SamplingMonitor:
         self.close()
 
     def stop(self) -> None:
-        """End after the next sample; to be called from anywhere, a signal handler too."""
+        """End after the sample under way, without it where the clock's sleep ends early.
+
+        To be called from anywhere, a signal handler too.
+        """
         self._stopping = True
 
     def add(self, target: Target) -> None:
@@ -124,9 +127,14 @@ class SamplingMonitor:
 
             due_ns = self._start_ns + tick * self._sample_ns
             clock.sleep_until_ns(due_ns)
-            is_late = clock.now_ns() - due_ns > self._sample_ns // 2
+            woken_ns = clock.now_ns()
+            is_late = woken_ns - due_ns > self._sample_ns // 2
             snapshots = self._drop_ended(checked)
             if not self.targets:
+                break
+            if self._stopping and woken_ns < due_ns:
+                # The sleep was interrupted: this sample has seen less than its time, and is none.
+                snapshots += self._aggregate(self.targets, checked) if self._nr_samples else []
                 break
             for target in self.targets:
                 operations.check_accesses(target)

@@ -307,7 +307,7 @@ static int open_target(struct page_table *pt, char *error, size_t size)
 	}
 	/* Of no range: only asks for the right to. A thread group whose leader has ended answers ESRCH. */
 	if (syscall(SYS_process_madvise, pt->pidfd, pt->ranges, 0, MADV_COLD, 0) < 0 && errno != ESRCH) {
-		say(error, size, errno == EPERM
+		say(error, size, errno == EPERM || errno == EACCES
 			? "process %d: no right to clear its accessed bits: run as root, or with CAP_SYS_NICE and CAP_SYS_PTRACE"
 			: "process %d: process_madvise(): %2$s", pt->pid, strerror(errno));
 		return PT_FAILED;

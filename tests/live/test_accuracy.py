@@ -1,0 +1,76 @@
+"""What a person relies on: hot memory is found hot, cold memory cold, of whatever kind it is."""
+
+import pytest
+
+from tests.live.conftest import MIB, overlap, score
+from vadamon.workload import Area, Sweep
+
+SETTLED_NS = 3_000_000_000
+
+
+def hot_area(kind, move_every_s=None):
+    """256 MiB, 32 MiB of it touched every millisecond."""
+    sweep = Sweep(offset=64 * MIB, length=32 * MIB, period_us=1_000, move_every_s=move_every_s)
+    return Area("area", kind=kind, size=256 * MIB, patterns=[sweep])
+
+
+def settled(snapshots):
+    return [s for s in snapshots if s.start_ns >= snapshots[0].start_ns + SETTLED_NS]
+
+
+@pytest.mark.parametrize("kind", ["private", "huge", "shared", "file", "mlocked"])
+def test_hot_and_cold_memory_are_told_apart(run, kind):
+    snapshots, workload = run(hot_area(kind), 8)
+    area = workload.areas["area"]
+    hot = (area.start + 64 * MIB, area.start + 96 * MIB)
+    result = score(settled(snapshots), (area.start, area.end), lambda _: hot)
+    assert result.hot_mean >= 18
+    assert result.cold_mean <= 0.5
+    assert result.precision >= 0.98
+    assert result.recall >= 0.98
+
+
+@pytest.mark.parametrize("size", [MIB // 2, 2 * MIB])
+def test_small_hot_sets_of_shared_memory_are_found(run, size):
+    # So small that it stays in the TLB, where clear_refs alone leaves it, and it would look cold.
+    area = Area("area", kind="shared", size=16 * size, patterns=[Sweep(offset=4 * size, length=size)])
+    snapshots, workload = run(area, 7)
+    start, end = workload.areas["area"].start, workload.areas["area"].end
+    hot = (start + 4 * size, start + 5 * size)
+    result = score(settled(snapshots), (start, end), lambda _: hot)
+    assert result.hot_mean >= 18
+    assert result.recall >= 0.95
+
+
+def test_a_hot_range_that_moves_is_found_within_two_seconds(run):
+    snapshots, workload = run(hot_area("private", move_every_s=5), 15)
+    area = workload.areas["area"]
+    places = [i for i in workload.log.intervals() if i.pattern is not None]
+
+    def hot_at(snapshot):
+        for place in places:
+            if place.first_ns + 2_000_000_000 <= snapshot.start_ns and snapshot.end_ns <= place.last_ns:
+                return place.start, place.end
+        return None
+
+    assert len({place.start for place in places}) >= 3
+    result = score(settled(snapshots), (area.start, area.end), hot_at)
+    assert result.hot_mean >= 18
+    assert result.cold_mean <= 0.5
+    assert result.precision >= 0.98
+    assert result.recall >= 0.98
+
+
+def test_unknown_memory_is_said_to_be_unknown(run):
+    # Without a budget for clearing, nothing can be known of memory that two processes map.
+    from vadamon.monitors.live import ProcessMonitor
+    from vadamon.workload import Workload
+
+    with Workload([hot_area("shared")]) as workload:
+        area = workload.areas["area"]
+        with ProcessMonitor([workload.pid], clear_budget=0) as monitor:
+            for _, snapshot in zip(range(10), monitor, strict=False):
+                inside = overlap(snapshot, area.start, area.end) == snapshot.end - snapshot.start
+                assert snapshot.unknown[inside].all()
+                assert not snapshot.nr_accesses[inside].any()
+                assert snapshot.health.uncleared > 0

@@ -1,0 +1,158 @@
+"""The page-table address space, page by page."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.live.conftest import MIB
+from vadamon.address_space.page_table import PageTableAddressSpace
+from vadamon.workload import Area, Sweep, Workload
+
+NR_HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
+FOLIOS_64K = Path("/sys/kernel/mm/transparent_hugepage/hugepages-64kB")
+FOLIOS_2M = Path("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB")
+
+
+def look(space, addresses):
+    """One round; returns (accessed, page sizes, voids) as copies."""
+    space.mkold(addresses)
+    time.sleep(0.01)
+    accessed, sizes = space.young(addresses)
+    return accessed.copy(), sizes.copy(), space.voids()
+
+
+def every(start, end, step):
+    return np.arange(start, end, step, dtype=np.uint64)
+
+
+@pytest.mark.parametrize(("kind", "size", "page_size"), [("private", 4096, 4096), ("huge", 2 * MIB, 2 * MIB)])
+def test_just_the_pages_that_are_touched_are_young(kind, size, page_size):
+    area = Area("a", kind=kind, size=32 * MIB, patterns=[Sweep(offset=8 * MIB, length=8 * MIB)])
+    with Workload([area]) as workload, PageTableAddressSpace(workload.pid) as space:
+        start = workload.areas["a"].start
+        addresses = every(start + 123, start + 32 * MIB, size)
+        offset = addresses - start
+        hot = (offset >= 8 * MIB) & (offset < 16 * MIB)
+        for _ in range(3):
+            accessed, sizes, voids = look(space, addresses)
+            assert (accessed[~voids] == hot[~voids]).all()
+            assert (sizes == page_size).all()
+        assert voids.mean() < 0.02  # the newest pages, which are not on the LRU yet
+
+
+@pytest.fixture
+def reserved_huge_pages():
+    before = NR_HUGE_PAGES.read_text()
+    NR_HUGE_PAGES.write_text("8")
+    try:
+        yield
+    finally:
+        NR_HUGE_PAGES.write_text(before)
+
+
+def test_hugetlb_pages_cannot_be_cleared_and_are_void(reserved_huge_pages):
+    area = Area("a", kind="hugetlb", size=8 * MIB, patterns=[Sweep(length=8 * MIB)])
+    with Workload([area]) as workload, PageTableAddressSpace(workload.pid) as space:
+        addresses = every(workload.areas["a"].start, workload.areas["a"].end, MIB)
+        accessed, sizes, voids = look(space, addresses)
+        assert voids.all()
+        assert not accessed.any()
+        assert (sizes == 2 * MIB).all()
+        assert space.take_health().uncleared == 8
+        assert space.take_health().uncleared == 0
+
+
+@pytest.fixture
+def folios_of_64k():
+    files = {FOLIOS_64K / "enabled": "always", FOLIOS_2M / "enabled": "never"}
+    if not all(file.exists() for file in files):
+        pytest.skip("this kernel has no large folios of anonymous memory")
+    before = {file: file.read_text().partition("[")[2].partition("]")[0] for file in files}
+    for file, value in files.items():
+        file.write_text(value)
+    try:
+        yield
+    finally:
+        for file, value in before.items():
+            file.write_text(value)
+
+
+def test_large_folios_are_not_split(folios_of_64k, start_target):
+    def nr_splits():
+        return int((FOLIOS_64K / "stats" / "split").read_text())
+
+    target = start_target("large_folios")
+    before = nr_splits()
+    start = int(target.stdout.readline())
+    with PageTableAddressSpace(target.pid) as space:
+        addresses = every(start, start + 16 * MIB, 4096)
+        offset = addresses - start
+        for _ in range(5):
+            accessed, _, voids = look(space, addresses)
+        # The newest pages may not be on the LRU yet: those cannot be cleared.
+        assert voids.mean() < 0.05
+        assert (accessed == (offset < 4 * MIB))[~voids].all()
+    assert nr_splits() == before
+
+
+def test_two_spaces_in_two_threads_do_not_mix():
+    sweeps = [Sweep(length=4 * MIB), Sweep(offset=4 * MIB, length=4 * MIB)]
+    failures = []
+
+    def watch(workload, hot_first):
+        with PageTableAddressSpace(workload.pid) as space:
+            start = workload.areas["a"].start
+            addresses = every(start, start + 8 * MIB, 4096)
+            for _ in range(30):
+                accessed, _, voids = look(space, addresses)
+                expected = (addresses - start < 4 * MIB) == hot_first
+                # A few: the workload may have slept through a window on a busy machine.
+                if (accessed != expected)[~voids].mean() > 0.01:
+                    failures.append(hot_first)
+
+    workloads = [Workload([Area("a", size=8 * MIB, patterns=[sweep])]) for sweep in sweeps]
+    with workloads[0], workloads[1]:
+        threads = [threading.Thread(target=watch, args=(w, i == 0)) for i, w in enumerate(workloads)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(failures) <= 3
+
+
+def test_no_addresses_are_no_error():
+    with PageTableAddressSpace(os.getpid()) as space:
+        accessed, sizes, voids = look(space, np.empty(0, dtype=np.uint64))
+        assert len(accessed) == len(sizes) == len(voids) == 0
+
+
+def test_addresses_that_were_not_prepared_are_answered():
+    with Workload([Area("a", size=2 * MIB)]) as workload, PageTableAddressSpace(workload.pid) as space:
+        addresses = every(workload.areas["a"].start, workload.areas["a"].end, 4096)
+        _, _, voids = look(space, addresses)
+        accessed, sizes = space.young(addresses[::2].copy())
+        assert not accessed[~voids[::2]].any()
+        assert len(sizes) == 256
+
+
+def test_more_addresses_than_fit_in_one_run():
+    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(length=64 * MIB)])]) as workload:
+        start = workload.areas["a"].start
+        with PageTableAddressSpace(workload.pid) as space:
+            accessed, _, voids = look(space, every(start, start + 64 * MIB, 4096))
+            assert accessed[~voids].mean() > 0.99
+            assert voids.mean() < 0.01
+
+
+def test_a_closed_space_says_so():
+    space = PageTableAddressSpace(os.getpid())
+    space.close()
+    space.close()
+    assert not space.is_alive()
+    assert len(space.mappings()) == 0
+    with pytest.raises(ValueError, match="closed"):
+        space.mkold(np.zeros(1, dtype=np.uint64))
