@@ -1,0 +1,115 @@
+"""The whole monitor process: processor time, memory, and what it costs the target."""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from vadamon.workload import Area, Random, Stream, Sweep, Workload
+
+MIB = 1 << 20
+VADAMON = Path(sys.executable).with_name("vadamon")
+SECONDS = 10
+ROUNDS = 8
+ROUND_S = 2.5
+NR_REGIONS = (100, 1000)
+
+
+def record(
+    pid: int, path: Path, nr_regions: int | None = None, seconds: float | None = None
+) -> "subprocess.Popen[str]":
+    options = [] if nr_regions is None else ["--min-regions", str(nr_regions), "--max-regions", str(2 * nr_regions)]
+    options += [] if seconds is None else ["--duration", f"{seconds}s"]
+    return subprocess.Popen([VADAMON, "record", "-o", path, *options, str(pid)], stderr=subprocess.PIPE, text=True)
+
+
+def sweep_area(kind: str = "private") -> Area:
+    return Area("a", kind=kind, size=256 * MIB, patterns=[Sweep(offset=64 * MIB, length=32 * MIB)])
+
+
+def cost(path: Path, kind: str, nr_regions: int | None) -> tuple[float, float, str]:
+    """Return the share of a core (all of the process, its start too), resident MiB, and mean regions."""
+    with Workload([sweep_area(kind)]) as workload:
+        time.sleep(0.5)
+        recorder = record(workload.pid, path, nr_regions, SECONDS)
+        _, status, usage = os.wait4(recorder.pid, 0)
+    recorder.returncode = os.waitstatus_to_exitcode(status)
+    assert recorder.returncode == 0, recorder.stderr.read()
+    import vadamon
+
+    sizes = [len(s) for s in vadamon.open(path)]
+    return (usage.ru_utime + usage.ru_stime) / SECONDS, usage.ru_maxrss / 1024, f"{statistics.mean(sizes):.0f}"
+
+
+def print_costs(path: Path) -> None:
+    print(f"`vadamon record` for {SECONDS} s of 256 MiB, 32 MiB of it touched each millisecond; 5 ms/100 ms/1 s.\n")
+    print("| memory | regions asked | mean regions | core, start included | resident |")
+    print("| --- | --- | --- | --- | --- |")
+    for kind in ("private", "huge", "shared", "file"):
+        for nr_regions in (None, *NR_REGIONS) if kind == "private" else (None,):
+            core, resident, mean = cost(path, kind, nr_regions)
+            asked = "10..1000" if nr_regions is None else f"{nr_regions}..{2 * nr_regions}"
+            print(f"| {kind} | {asked} | {mean} | {100 * core:.1f} % | {resident:.0f} MiB |", flush=True)
+
+
+def slow_down(path: Path, area: Area, nr_regions: int) -> tuple[float, float]:
+    """Return the median slow-down with monitoring over that without, in turns; and its median absolute deviation."""
+    ratios = []
+    with Workload([area]) as workload:
+        os.sched_setaffinity(workload.pid, {1})
+        os.sched_setaffinity(0, {0})
+        time.sleep(1)
+
+        def speed() -> float:
+            time.sleep(0.5)
+            begin = time.monotonic_ns()
+            time.sleep(ROUND_S)
+            return workload.log.operations(begin, time.monotonic_ns()) / ROUND_S
+
+        for _ in range(ROUNDS):
+            alone = speed()
+            recorder = record(workload.pid, path, nr_regions)
+            watched = speed()
+            recorder.terminate()
+            recorder.communicate()
+            ratios.append(alone / watched - 1)
+        os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
+    median = statistics.median(ratios)
+    return median, statistics.median(abs(r - median) for r in ratios)
+
+
+def print_slow_downs(path: Path) -> None:
+    print(
+        f"Slow-down of a target that never pauses, on a core of its own: {ROUNDS} turns without and with monitoring.\n"
+    )
+    print("| target | regions | slow-down (median) | spread (median absolute deviation) |")
+    print("| --- | --- | --- | --- |")
+    for name, pattern in (("streaming", Stream(length=256 * MIB)), ("random access", Random(length=256 * MIB))):
+        for nr_regions in NR_REGIONS:
+            median, spread = slow_down(path, Area("a", size=256 * MIB, patterns=[pattern]), nr_regions)
+            print(f"| {name} | {nr_regions} | {100 * median:+.1f} % | {100 * spread:.1f} % |", flush=True)
+
+
+def print_start_up() -> None:
+    def run(*arguments: str) -> float:
+        begin = time.perf_counter()
+        subprocess.run([VADAMON, *arguments], stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - begin
+
+    print("| command | best of 10 |")
+    print("| --- | --- |")
+    print(f"| `vadamon --help` | {1000 * min(run('--help') for _ in range(10)):.0f} ms |")
+
+
+def main() -> None:
+    """Print all tables."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.vadamon"
+        print_costs(path)
+        print()
+        print_slow_downs(path)
+    print()
+    print_start_up()
