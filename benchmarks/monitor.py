@@ -55,6 +55,10 @@ def print_costs(path: Path) -> None:
             print(f"| {kind} | {asked} | {mean} | {100 * core:.1f} % | {resident:.0f} MiB |", flush=True)
 
 
+def processor_ns(pid: int) -> int:
+    return int((Path("/proc") / str(pid) / "schedstat").read_text().split()[0])
+
+
 def slow_down(path: Path, area: Area, nr_regions: int) -> tuple[float, float]:
     """Return the median slow-down with monitoring over that without, in turns; and its median absolute deviation."""
     ratios = []
@@ -64,10 +68,12 @@ def slow_down(path: Path, area: Area, nr_regions: int) -> tuple[float, float]:
         time.sleep(1)
 
         def speed() -> float:
+            """Operations by the target's own processor time: others on this machine must not count."""
             time.sleep(0.5)
-            begin = time.monotonic_ns()
+            begin, begin_cpu = time.monotonic_ns(), processor_ns(workload.pid)
             time.sleep(ROUND_S)
-            return workload.log.operations(begin, time.monotonic_ns()) / ROUND_S
+            end, end_cpu = time.monotonic_ns(), processor_ns(workload.pid)
+            return workload.log.operations(begin, end) / (end_cpu - begin_cpu)
 
         for _ in range(ROUNDS):
             alone = speed()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -13,6 +14,8 @@ from vadamon.address_space import procfs
 @pytest.fixture
 def sleeper():
     with subprocess.Popen(["sleep", "60"]) as process:
+        while not procfs.command_line(process.pid):  # set a moment after Popen knows of the execve
+            time.sleep(0.001)
         yield process
         process.kill()
 

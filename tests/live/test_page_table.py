@@ -17,6 +17,11 @@ FOLIOS_64K = Path("/sys/kernel/mm/transparent_hugepage/hugepages-64kB")
 FOLIOS_2M = Path("/sys/kernel/mm/transparent_hugepage/hugepages-2048kB")
 
 
+def unpaced(pid):
+    """An address space that uses every sample, whatever that costs the target."""
+    return PageTableAddressSpace(pid, flush_budget=1)
+
+
 def look(space, addresses):
     """One round; returns (accessed, page sizes, voids) as copies."""
     space.mkold(addresses)
@@ -32,7 +37,7 @@ def every(start, end, step):
 @pytest.mark.parametrize(("kind", "size", "page_size"), [("private", 4096, 4096), ("huge", 2 * MIB, 2 * MIB)])
 def test_just_the_pages_that_are_touched_are_young(kind, size, page_size):
     area = Area("a", kind=kind, size=32 * MIB, patterns=[Sweep(offset=8 * MIB, length=8 * MIB)])
-    with Workload([area]) as workload, PageTableAddressSpace(workload.pid) as space:
+    with Workload([area]) as workload, unpaced(workload.pid) as space:
         start = workload.areas["a"].start
         addresses = every(start + 123, start + 32 * MIB, size)
         offset = addresses - start
@@ -56,7 +61,7 @@ def reserved_huge_pages():
 
 def test_hugetlb_pages_cannot_be_cleared_and_are_void(reserved_huge_pages):
     area = Area("a", kind="hugetlb", size=8 * MIB, patterns=[Sweep(length=8 * MIB)])
-    with Workload([area]) as workload, PageTableAddressSpace(workload.pid) as space:
+    with Workload([area]) as workload, unpaced(workload.pid) as space:
         addresses = every(workload.areas["a"].start, workload.areas["a"].end, MIB)
         accessed, sizes, voids = look(space, addresses)
         assert voids.all()
@@ -88,7 +93,7 @@ def test_large_folios_are_not_split(folios_of_64k, start_target):
     target = start_target("large_folios")
     before = nr_splits()
     start = int(target.stdout.readline())
-    with PageTableAddressSpace(target.pid) as space:
+    with unpaced(target.pid) as space:
         addresses = every(start, start + 16 * MIB, 4096)
         offset = addresses - start
         for _ in range(5):
@@ -104,7 +109,7 @@ def test_two_spaces_in_two_threads_do_not_mix():
     failures = []
 
     def watch(workload, hot_first):
-        with PageTableAddressSpace(workload.pid) as space:
+        with unpaced(workload.pid) as space:
             start = workload.areas["a"].start
             addresses = every(start, start + 8 * MIB, 4096)
             for _ in range(30):
@@ -125,13 +130,13 @@ def test_two_spaces_in_two_threads_do_not_mix():
 
 
 def test_no_addresses_are_no_error():
-    with PageTableAddressSpace(os.getpid()) as space:
+    with unpaced(os.getpid()) as space:
         accessed, sizes, voids = look(space, np.empty(0, dtype=np.uint64))
         assert len(accessed) == len(sizes) == len(voids) == 0
 
 
 def test_addresses_that_were_not_prepared_are_answered():
-    with Workload([Area("a", size=2 * MIB)]) as workload, PageTableAddressSpace(workload.pid) as space:
+    with Workload([Area("a", size=2 * MIB)]) as workload, unpaced(workload.pid) as space:
         addresses = every(workload.areas["a"].start, workload.areas["a"].end, 4096)
         _, _, voids = look(space, addresses)
         accessed, sizes = space.young(addresses[::2].copy())
@@ -142,10 +147,19 @@ def test_addresses_that_were_not_prepared_are_answered():
 def test_more_addresses_than_fit_in_one_run():
     with Workload([Area("a", size=64 * MIB, patterns=[Sweep(length=64 * MIB)])]) as workload:
         start = workload.areas["a"].start
-        with PageTableAddressSpace(workload.pid) as space:
+        with unpaced(workload.pid) as space:
             accessed, _, voids = look(space, every(start, start + 64 * MIB, 4096))
             assert accessed[~voids].mean() > 0.99
             assert voids.mean() < 0.01
+
+
+def test_where_clearing_would_cost_the_target_too_much_samples_are_used_in_turns():
+    with Workload([Area("a", size=32 * MIB, patterns=[Sweep(length=32 * MIB)])]) as workload:
+        addresses = every(workload.areas["a"].start, workload.areas["a"].end, 4096)
+        with PageTableAddressSpace(workload.pid, flush_budget=0.01) as space:
+            voids = [look(space, addresses)[2] for _ in range(40)][20:]
+        assert 0.5 < np.mean(voids) < 0.95
+        assert not np.all(voids, axis=0).any()
 
 
 def test_a_closed_space_says_so():

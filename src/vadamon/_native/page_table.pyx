@@ -20,7 +20,7 @@ cdef extern from "page_table/page_table.h" nogil:
         PT_OK
         PT_GONE
         PT_CHANGED
-    page_table *page_table_open(int pid, int tid, char *error, size_t size)
+    page_table *page_table_open(int pid, int tid, double flush_budget, char *error, size_t size)
     void page_table_close(page_table *pt)
     int page_table_attach(page_table *pt, int tid, char *error, size_t size)
     int page_table_mkold(page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids, mkold_summary *summary)
@@ -54,10 +54,10 @@ cdef class PageTable:
     cdef page_table *_pt
     cdef mkold_summary _summary
 
-    def __cinit__(self, int pid, int tid):
+    def __cinit__(self, int pid, int tid, double flush_budget):
         cdef char error[256]
         with nogil:
-            self._pt = page_table_open(pid, tid, error, sizeof(error))
+            self._pt = page_table_open(pid, tid, flush_budget, error, sizeof(error))
         if self._pt is NULL:
             raise VadamonError(error.decode())
 

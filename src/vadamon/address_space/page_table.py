@@ -15,6 +15,7 @@ from vadamon.mappings import Mappings
 from vadamon.snapshot import SampleHealth
 
 DEFAULT_CLEAR_BUDGET = 0.05
+DEFAULT_FLUSH_BUDGET = 0.01
 _EXTRA_CHECKS = 15
 
 
@@ -26,11 +27,17 @@ class PageTableAddressSpace:
       split. What MADV_COLD takes from reclaim's view of a page is given back after the check.
     - Pages that MADV_COLD leaves alone (mapped by several processes, mlocked, partly mapped large folios) are cleared
       by ``clear_refs``, as often as ``clear_budget`` (a share of one core) allows; in between their samples are void.
+    - Each page that is cleared is flushed from the TLB, for which the target is interrupted. Where that would take more
+      than ``flush_budget`` of its time, only every second sample is used, or every third, ... in turns.
 
     Raises VadamonError where the process cannot be watched this way, saying why and what would help.
     """
 
-    def __init__(self, pid: int, clear_budget: float = DEFAULT_CLEAR_BUDGET) -> None:
+    def __init__(
+        self, pid: int, clear_budget: float = DEFAULT_CLEAR_BUDGET, flush_budget: float = DEFAULT_FLUSH_BUDGET
+    ) -> None:
+        if not 0 < flush_budget <= 1:
+            raise ValueError(f"the budget for flushes is a share of the target's time, above 0, not {flush_budget}")
         try:
             from vadamon._native import page_table as native
         except ImportError as error:
@@ -51,9 +58,9 @@ class PageTableAddressSpace:
         self._generation = 0
         self._extra_checks = 0
         self._resize(0)
-        self._health = np.zeros(4, dtype=np.int64)
+        self._health = np.zeros(5, dtype=np.int64)
         try:
-            self._page_table = native.PageTable(pid, self._tid)
+            self._page_table = native.PageTable(pid, self._tid, flush_budget)
         except VadamonError:
             os.close(self._pidfd)
             raise
@@ -114,7 +121,7 @@ class PageTableAddressSpace:
             self._accessed.fill(0)
             self._look_again()
         if self._voids.any():
-            self._health += np.bincount(self._voids, minlength=4)
+            self._health += np.bincount(self._voids, minlength=5)
         return self._accessed.view(np.bool_), self._page_size
 
     def voids(self) -> NDArray[np.bool_]:
@@ -123,7 +130,7 @@ class PageTableAddressSpace:
 
     def take_health(self) -> SampleHealth:
         """Return what went wrong since the last call."""
-        _, refs, uncleared, unchecked = self._health.tolist()
+        _, refs, uncleared, unchecked, _paced = self._health.tolist()
         self._health.fill(0)
         return SampleHealth(uncleared=refs + uncleared, unchecked=unchecked, failed_reads=unchecked)
 

@@ -366,6 +366,13 @@ __noinline u64 folio_state(struct walk *walk, u64 address, u64 entry, u64 found)
 	return found;
 }
 
+static __always_inline bool wants_folio(const struct walk *walk, u64 found)
+{
+	if (!(found & FOUND_PRESENT) || request.want_folio == WANT_NONE)
+		return false;
+	return request.want_folio == WANT_ALL || found & FOUND_YOUNG || walk->vma_found & FOUND_FILE;
+}
+
 /* One address of the VMA at hand; ends the loop at the first address beyond it. */
 static int probe_one(u32 i, struct walk *walk)
 {
@@ -380,7 +387,7 @@ static int probe_one(u32 i, struct walk *walk)
 		return 1;
 	request.cursor = key + 1;
 	found = walk->no_pages ? 0 : walk_to_leaf(walk, probe->address, &entry);
-	if (request.want_folio && (found & FOUND_PRESENT))
+	if (wants_folio(walk, found))
 		found = folio_state(walk, probe->address, entry, found);
 	if (request.calibrate && (found & FOUND_PRESENT))
 		bpf_probe_read_kernel(request.magic, sizeof(request.magic),

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "probe.h"
@@ -27,6 +28,9 @@
 #define GIB           (1ULL << 30)
 #define MAX_RANGES    1024 /* UIO_MAXIOV: ranges of one system call */
 #define MAX_RETRIES   8    /* of a run that gave way to a writer of the mmap lock */
+#define SHARED_ROUNDS 1000 /* for which shared anonymous memory is looked for after it was last seen ... */
+#define SEARCH_ROUNDS 16   /* ... and else only in one round of so many */
+#define MAX_STRIDE    16
 #define MAX_CANDIDATES (64 * 1024) /* GiB of memory below which the direct map's start is looked for */
 
 #ifndef MADV_COLD
@@ -57,10 +61,19 @@ static struct {
 struct page_table {
 	struct bpf_link *link;
 	pid_t pid, tid;
-	int pidfd, pagemap;
+	int iterator, pidfd, pagemap;
 	int tgid;
 	bool no_leader; /* the main thread has ended, and process_madvise() knows no other */
 	uint64_t mm, exec_id;
+
+	uint64_t round;
+	uint64_t search_until; /* rounds up to this one look for shared anonymous memory */
+
+	/* See pace(). */
+	uint32_t stride;
+	double flush_budget;
+	uint64_t last_ns;
+	double flush_ns, interval_ns;
 
 	/* Of the last mkold. */
 	uint64_t *addresses;
@@ -122,24 +135,48 @@ static unsigned int page_table_levels(void)
 	return levels;
 }
 
-/* One run of the program over the probes that are laid out; PT_OK when as many as can be are done. */
+static void close_iterator(struct page_table *pt)
+{
+	if (pt->iterator >= 0)
+		close(pt->iterator);
+	pt->iterator = -1;
+}
+
+/*
+ * Have the program called once. It ends the iteration each time, and the next read goes on where that one was: at the
+ * same VMA, or the one after. That spares making an iterator anew each time. Where there is none left to go on from, a
+ * new one begins at the first VMA.
+ */
+static int call_program(struct page_table *pt)
+{
+	char nothing;
+
+	for (int i = 0; i < 2; i++) {
+		loaded.request->seen = 0;
+		if (pt->iterator < 0)
+			pt->iterator = bpf_iter_create(bpf_link__fd(pt->link));
+		if (pt->iterator < 0)
+			return PT_FAILED;
+		while (read(pt->iterator, &nothing, 1) < 0 && errno == EINTR)
+			;
+		if (loaded.request->seen)
+			return PT_OK;
+		close_iterator(pt);
+	}
+	return PT_GONE;
+}
+
+/* One run over the probes that are laid out; PT_OK when as many as can be are done. */
 static int run(struct page_table *pt)
 {
 	struct request *request = loaded.request;
-	char nothing;
-	int fd;
+	int result;
 
 	request->cursor = 0;
 	for (int i = 0; i < MAX_RETRIES; i++) {
-		request->seen = 0;
-		fd = bpf_iter_create(bpf_link__fd(pt->link));
-		if (fd < 0)
-			return PT_FAILED;
-		while (read(fd, &nothing, 1) < 0 && errno == EINTR)
-			;
-		close(fd);
-		if (!request->seen)
-			return PT_GONE;
+		result = call_program(pt);
+		if (result != PT_OK)
+			return result;
 		if (pt->mm && (request->mm != pt->mm || request->exec_id != pt->exec_id || request->tgid != pt->tgid))
 			return PT_CHANGED;
 		if (request->cursor >= request->nr_probes)
@@ -156,6 +193,7 @@ static int attach(struct page_table *pt, pid_t tid, char *error, size_t size)
 	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
 	int result;
 
+	close_iterator(pt);
 	bpf_link__destroy(pt->link);
 	pt->mm = 0;
 	pt->nr = 0;
@@ -331,7 +369,7 @@ static int open_locked(struct page_table *pt, pid_t tid, char *error, size_t siz
 	return result;
 }
 
-struct page_table *page_table_open(pid_t pid, pid_t tid, char *error, size_t size)
+struct page_table *page_table_open(pid_t pid, pid_t tid, double flush_budget, char *error, size_t size)
 {
 	struct page_table *pt = calloc(1, sizeof(*pt));
 	int result;
@@ -341,7 +379,9 @@ struct page_table *page_table_open(pid_t pid, pid_t tid, char *error, size_t siz
 		return NULL;
 	}
 	pt->pid = pid;
-	pt->pidfd = pt->pagemap = -1;
+	pt->stride = 1;
+	pt->flush_budget = flush_budget;
+	pt->iterator = pt->pidfd = pt->pagemap = -1;
 	result = open_target(pt, error, size);
 	if (result == PT_OK) {
 		pthread_mutex_lock(&loaded.lock);
@@ -368,6 +408,7 @@ void page_table_close(struct page_table *pt)
 {
 	if (!pt)
 		return;
+	close_iterator(pt);
 	bpf_link__destroy(pt->link);
 	if (pt->pidfd >= 0)
 		close(pt->pidfd);
@@ -378,7 +419,7 @@ void page_table_close(struct page_table *pt)
 	free(pt);
 }
 
-static int probe(struct page_table *pt, const uint64_t *addresses, size_t n, bool want_folio)
+static int probe(struct page_table *pt, const uint64_t *addresses, size_t n, enum want_folio want_folio)
 {
 	loaded.request->nr_probes = n;
 	loaded.request->want_folio = want_folio;
@@ -468,6 +509,10 @@ static void prepare(struct page_table *pt, const uint64_t *addresses, size_t n, 
 
 	voids[i] = VALID;
 	pt->before[i] = 0;
+	if ((i + pt->round) % pt->stride) {
+		voids[i] = VOID_PACED;
+		return;
+	}
 	if (found & FOUND_FAILED) {
 		voids[i] = VOID_UNCHECKED;
 		return;
@@ -524,19 +569,54 @@ static int keep_addresses(struct page_table *pt, const uint64_t *addresses, size
 	return PT_OK;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+/*
+ * Each page that is cleared costs the target an interrupt and a TLB miss, about as long as it takes us. Where that is
+ * more than its due, only every second sample is used, or every third, ... in turns: whether a sample is used must not
+ * depend on what it would find.
+ */
+static void pace(struct page_table *pt, uint64_t begin_ns, uint64_t spent_ns)
+{
+	double share;
+
+	if (pt->last_ns) {
+		pt->flush_ns += (spent_ns * (double)pt->stride - pt->flush_ns) / 16;
+		pt->interval_ns += (begin_ns - pt->last_ns - pt->interval_ns) / 16;
+		share = pt->flush_ns / pt->interval_ns / pt->flush_budget;
+		pt->stride = share >= MAX_STRIDE ? MAX_STRIDE : (uint32_t)share + 1;
+	}
+	pt->last_ns = begin_ns;
+}
+
 static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids,
 		 struct mkold_summary *summary)
 {
+	bool search = pt->round < pt->search_until || pt->round % SEARCH_ROUNDS == 0;
+	uint64_t begin_ns, flush_ns;
+
 	for (size_t first = 0; first < n; first += MAX_PROBES) {
 		size_t nr = n - first < MAX_PROBES ? n - first : MAX_PROBES;
-		int result = probe(pt, addresses + first, nr, true);
+		int result = probe(pt, addresses + first, nr, search ? WANT_ALL : WANT_YOUNG_AND_FILES);
 
 		if (result != PT_OK)
 			return result;
 		for (size_t i = 0; i < nr; i++)
 			prepare(pt, addresses, n, first + i, loaded.probes[i].found, voids, summary);
 	}
+	begin_ns = now_ns();
 	clear_ranges(pt, addresses, n, voids);
+	flush_ns = now_ns() - begin_ns;
+	pace(pt, begin_ns, flush_ns);
+	if (summary->refs_anon)
+		pt->search_until = pt->round + SHARED_ROUNDS;
+	pt->round++;
 	return PT_OK;
 }
 
@@ -629,7 +709,7 @@ static int check_all(struct page_table *pt, const struct young *young)
 {
 	for (size_t first = 0; first < young->n; first += MAX_PROBES) {
 		size_t nr = young->n - first < MAX_PROBES ? young->n - first : MAX_PROBES;
-		int result = probe(pt, young->addresses + first, nr, young->unprepared);
+		int result = probe(pt, young->addresses + first, nr, young->unprepared ? WANT_ALL : WANT_NONE);
 
 		if (result != PT_OK)
 			return result;

@@ -13,6 +13,7 @@ enum void_reason {
 	VOID_REFS,      /* only clear_refs clears its page */
 	VOID_UNCLEARED, /* nothing that we may call clears its page */
 	VOID_UNCHECKED, /* its page could not be looked at */
+	VOID_PACED,     /* left out, so that the target is not slowed down */
 };
 
 enum page_table_error {
@@ -32,7 +33,8 @@ struct mkold_summary {
 	uint32_t present;
 };
 
-struct page_table *page_table_open(pid_t pid, pid_t tid, char *error, size_t size);
+/* `flush_budget`: the share of its time that the target may lose to our flushes of its TLB, above 0. */
+struct page_table *page_table_open(pid_t pid, pid_t tid, double flush_budget, char *error, size_t size);
 void page_table_close(struct page_table *pt);
 int page_table_attach(struct page_table *pt, pid_t tid, char *error, size_t size);
 

@@ -34,10 +34,16 @@ struct probe {
 #define FOUND_ORDER_MASK  63ULL
 #define FOUND_INDEX_SHIFT 32 /* its page's place in the folio, in pages */
 
+enum want_folio {
+	WANT_NONE,
+	WANT_YOUNG_AND_FILES, /* those that may have to be cleared, and those that other processes often map too */
+	WANT_ALL,
+};
+
 /* What is asked of a run, and what it says of the address space; one of them, in the program's .bss. */
 struct request {
 	unsigned int nr_probes;
-	unsigned int want_folio; /* tell the folio's state too: before clearing, not at the check */
+	unsigned int want_folio; /* of which pages to tell the folio's state too: enum want_folio */
 	unsigned int levels;     /* of page tables: 4 or 5 */
 	unsigned int calibrate;  /* look at the kernel's own stack */
 	unsigned long long page_offset; /* where the direct map begins */
