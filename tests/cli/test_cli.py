@@ -72,8 +72,9 @@ def test_report_that_cannot_be_written(service: Path, tmp_path: Path) -> None:
 def test_wrong_usage(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 2
-    assert "Error:" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("vadamon: ")
+    assert done.stderr.count("\n") == 1
+    assert "--help" in done.stderr
 
 
 def test_reader_that_goes_away(service: Path) -> None:
