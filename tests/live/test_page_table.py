@@ -42,10 +42,12 @@ def test_just_the_pages_that_are_touched_are_young(kind, size, page_size):
         addresses = every(start + 123, start + 32 * MIB, size)
         offset = addresses - start
         hot = (offset >= 8 * MIB) & (offset < 16 * MIB)
-        for _ in range(3):
+        seen = np.zeros(len(addresses), dtype=np.bool_)
+        for _ in range(5):  # on a busy machine the workload may sleep through a round
             accessed, sizes, voids = look(space, addresses)
-            assert (accessed[~voids] == hot[~voids]).all()
+            seen |= accessed
             assert (sizes == page_size).all()
+        assert (seen == hot)[~voids].all()
         assert voids.mean() < 0.02  # the newest pages, which are not on the LRU yet
 
 
@@ -96,11 +98,13 @@ def test_large_folios_are_not_split(folios_of_64k, start_target):
     with unpaced(target.pid) as space:
         addresses = every(start, start + 16 * MIB, 4096)
         offset = addresses - start
+        seen = np.zeros(len(addresses), dtype=np.bool_)
         for _ in range(5):
             accessed, _, voids = look(space, addresses)
+            seen |= accessed
         # The newest pages may not be on the LRU yet: those cannot be cleared.
         assert voids.mean() < 0.05
-        assert (accessed == (offset < 4 * MIB))[~voids].all()
+        assert (seen == (offset < 4 * MIB))[~voids].all()
     assert nr_splits() == before
 
 
@@ -148,9 +152,9 @@ def test_more_addresses_than_fit_in_one_run():
     with Workload([Area("a", size=64 * MIB, patterns=[Sweep(length=64 * MIB)])]) as workload:
         start = workload.areas["a"].start
         with unpaced(workload.pid) as space:
-            accessed, _, voids = look(space, every(start, start + 64 * MIB, 4096))
-            assert accessed[~voids].mean() > 0.99
-            assert voids.mean() < 0.01
+            rounds = [look(space, every(start, start + 64 * MIB, 4096)) for _ in range(3)]
+            assert max(accessed[~voids].mean() for accessed, _, voids in rounds) > 0.99
+            assert rounds[-1][2].mean() < 0.01
 
 
 def test_where_clearing_would_cost_the_target_too_much_samples_are_used_in_turns():
