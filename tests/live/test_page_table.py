@@ -1,5 +1,6 @@
 """The page-table address space, page by page."""
 
+import mmap
 import os
 import threading
 import time
@@ -49,6 +50,49 @@ def test_just_the_pages_that_are_touched_are_young(kind, size, page_size):
             assert (sizes == page_size).all()
         assert (seen == hot)[~voids].all()
         assert voids.mean() < 0.02  # the newest pages, which are not on the LRU yet
+
+
+def own_memory(size, huge=False):
+    """Memory of this very process, written to once; returns (area, address, bytes as an array)."""
+    area = mmap.mmap(-1, size + 2 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    area.madvise(mmap.MADV_HUGEPAGE if huge else mmap.MADV_NOHUGEPAGE)
+    array = np.frombuffer(area, dtype=np.uint8)
+    skipped = -array.ctypes.data % (2 * MIB)
+    array = array[skipped : skipped + size]
+    array[::4096] = 1
+    return array
+
+
+@pytest.mark.parametrize("huge", [False, True])
+def test_young_is_what_was_touched_since_mkold_and_nothing_else(huge):
+    step = 2 * MIB if huge else 4096
+    array = own_memory(512 * step if not huge else 16 * step, huge)
+    addresses = every(array.ctypes.data, array.ctypes.data + len(array), step)
+    rng = np.random.default_rng(1)
+    with unpaced(os.getpid()) as space:
+        look(space, addresses)
+        for share in (0, 0.1, 0.5, 1, 0, 0.5, 0.01, 0):
+            touched = rng.random(len(addresses)) < share
+            space.mkold(addresses)
+            for page in np.flatnonzero(touched):
+                array[page * step + 8] += 1
+            accessed, _ = space.young(addresses)
+            known = ~space.voids()
+            assert known.mean() > 0.9
+            assert (accessed == touched)[known].all()
+
+
+def test_memory_that_is_only_read_is_the_zero_page_and_not_accessed():
+    area = mmap.mmap(-1, MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    area.madvise(mmap.MADV_NOHUGEPAGE)
+    array = np.frombuffer(area, dtype=np.uint8)
+    addresses = every(array.ctypes.data, array.ctypes.data + MIB, 4096)
+    with unpaced(os.getpid()) as space:
+        space.mkold(addresses)
+        assert not array.any()
+        accessed, _ = space.young(addresses)
+        assert not accessed.any()
+        assert not space.voids().any()
 
 
 @pytest.fixture

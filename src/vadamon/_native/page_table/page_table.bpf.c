@@ -388,7 +388,7 @@ static int probe_one(u32 i, struct walk *walk)
 	request.cursor = key + 1;
 	found = walk->no_pages ? 0 : walk_to_leaf(walk, probe->address, &entry);
 	if (wants_folio(walk, found))
-		found = folio_state(walk, probe->address, entry, found);
+		found = folio_state(walk, probe->address, entry, found | FOUND_FOLIO);
 	if (request.calibrate && (found & FOUND_PRESENT))
 		bpf_probe_read_kernel(request.magic, sizeof(request.magic),
 				      (void *)(request.page_offset + frame_of(entry)));

@@ -214,12 +214,27 @@ static int attach(struct page_table *pt, pid_t tid, char *error, size_t size)
 	return result;
 }
 
+static bool is_locked_down(void)
+{
+	char modes[128] = "";
+	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+
+	if (!file)
+		return false;
+	if (!fgets(modes, sizeof(modes), file))
+		modes[0] = 0;
+	fclose(file);
+	return strstr(modes, "[confidentiality]");
+}
+
 static const char *why_not_loaded(int error)
 {
 	if (error == -EPERM)
 		return "no right to load an eBPF program: run as root, or with CAP_BPF and CAP_PERFMON";
 	if (access("/sys/kernel/btf/vmlinux", R_OK))
 		return "this kernel has no BTF (/sys/kernel/btf/vmlinux): it needs CONFIG_DEBUG_INFO_BTF";
+	if (is_locked_down())
+		return "this kernel is locked down (confidentiality): eBPF programs may not read its memory";
 	return "this kernel refuses the eBPF program: it needs Linux 6.1 or later";
 }
 
@@ -519,7 +534,7 @@ static void prepare(struct page_table *pt, const uint64_t *addresses, size_t n, 
 	}
 	if (!(found & FOUND_PRESENT))
 		return;
-	if (!(found & FOUND_ORDINARY)) {
+	if (found & FOUND_FOLIO && !(found & FOUND_ORDINARY)) {
 		pt->before[i] = NOT_ORDINARY;
 		return;
 	}

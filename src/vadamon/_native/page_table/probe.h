@@ -27,6 +27,7 @@ struct probe {
 #define FOUND_FILE       (1ULL << 11) /* the VMA maps a file (or shared memory) */
 #define FOUND_UNSURE     (1ULL << 12) /* a large folio of a kernel that does not count its mappings in one place */
 #define FOUND_ON_LRU     (1ULL << 13)
+#define FOUND_FOLIO      (1ULL << 14) /* its folio was looked at: without it, nothing is known of the bits for that */
 
 #define FOUND_LEVEL_SHIFT 16 /* 1: PTE, 2: PMD, 3: PUD */
 #define FOUND_LEVEL_MASK  3ULL
