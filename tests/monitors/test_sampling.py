@@ -457,6 +457,22 @@ class TestEnd:
         m.stop()
         assert [s.nr_samples for s in m] == [1]
 
+    def test_what_is_seldom_accessed_is_not_rounded_away(self, world):
+        process = Process(world, hot=(MMAP[0], 50))  # so that counts may differ by 2 where regions merge
+        seldom = (MMAP[0] + 100, 800)
+        first, n = seldom
+
+        def touch():
+            """Of each ten pages another one each 5 ms, so that each page is accessed in 2 of 20 samples."""
+            turn = round(world.ms() / 5) % 10
+            process.accessed |= (first <= process.pages) & (process.pages < first + n) & (process.pages % 10 == turn)
+            process.at_ms[world.ms() + 5] = touch
+
+        process.at_ms[2] = touch
+        snapshots = take(monitor(world, process, min_nr_regions=50), 60)[20:]
+        means = [by_page(s, s.nr_accesses, *seldom).mean() for s in snapshots]
+        assert np.mean(means) == pytest.approx(2, abs=0.5)
+
     def test_a_sample_whose_sleep_was_interrupted_is_none(self, world):
         process = Process(world)
         m = monitor(world, process)
