@@ -471,7 +471,7 @@ class TestEnd:
         process.at_ms[2] = touch
         snapshots = take(monitor(world, process, min_nr_regions=50), 60)[20:]
         means = [by_page(s, s.nr_accesses, *seldom).mean() for s in snapshots]
-        assert np.mean(means) == pytest.approx(2, abs=0.5)
+        assert np.mean(means) == pytest.approx(2, abs=0.2)
 
     def test_a_sample_whose_sleep_was_interrupted_is_none(self, world):
         process = Process(world)
