@@ -136,9 +136,9 @@ class SimulatedAddressSpace(SimulatedProcess):
         entries = walker.read(walker.known, leaves)
         frames = frame_numbers(entries)
         usable = _can_be_monitored(memory.flags[frames])
-        leaves, frames = leaves[usable], frames[usable]
-        walker.clear(walker.known[usable], leaves, ACCESSED)
-        was_young = (entries[usable] & ACCESSED != 0) | self.tables.clear_young(leaves)
+        walker.clear(walker.known, leaves, np.where(usable, ACCESSED, np.uint32(0)))
+        was_young = (entries[usable] & ACCESSED != 0) | self.tables.clear_young(leaves[usable])
+        frames = frames[usable]
         memory.flags[frames[was_young]] |= PG_YOUNG
         memory.flags[frames] |= PG_IDLE
 

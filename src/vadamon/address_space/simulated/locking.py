@@ -169,8 +169,8 @@ class Walker:
         self._check_not_freed(leaves)
         return self._tables.entries[leaves]
 
-    def clear(self, addresses: NDArray[np.uint64], leaves: Indices, bits: np.uint32) -> None:
-        """Clear bits of leaf entries."""
+    def clear(self, addresses: NDArray[np.uint64], leaves: Indices, bits: NDArray[np.uint32]) -> None:
+        """Clear of each leaf entry the ``bits`` (uint32[n])."""
         if not self._is_kernel:
             raise LockingError("a page table is written that the walker found itself")
         self._check_may_walk(addresses)

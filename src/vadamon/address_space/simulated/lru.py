@@ -26,13 +26,17 @@ class PageList:
         """All entries, the oldest first, as a view."""
         return self._entries[self._first : self._stop]
 
-    def push(self, frames: Frames) -> None:
-        """Add pages as the newest."""
-        if self._stop + len(frames) > len(self._entries):
+    def reserve(self, nr_entries: int) -> None:
+        """Make room for that many more."""
+        if self._stop + nr_entries > len(self._entries):
             # A quarter to spare, so that many small additions are not copied each time.
-            entries = np.empty((len(self) + len(frames)) * 5 // 4, dtype=np.uint32)
+            entries = np.empty((len(self) + nr_entries) * 5 // 4, dtype=np.uint32)
             entries[: len(self)] = self.frames
             self._entries, self._first, self._stop = entries, 0, len(self)
+
+    def push(self, frames: Frames) -> None:
+        """Add pages as the newest."""
+        self.reserve(len(frames))
         self._entries[self._stop : self._stop + len(frames)] = frames
         self._stop += len(frames)
 

@@ -53,6 +53,18 @@ class PhysicalMemory:
         self._freed_huge: list[Frames] = []
         self._nr_freed = 0
 
+    def reserve(self, nr_pages: int) -> None:
+        """Make room for that many new pages, so that it is not made, and all copied, bit by bit."""
+        stop = self._nr_frames + nr_pages
+        if stop > MAX_NR_FRAMES:
+            raise VadamonError(
+                f"the simulated machine has no more than {MAX_NR_FRAMES >> 18} GiB of memory: touch less of it"
+            )
+        if stop > len(self.flags):
+            self.flags = _enlarged(self.flags, stop)
+            self.mapcount = _enlarged(self.mapcount, stop)
+        self.inactive.reserve(nr_pages)
+
     def allocate(self, nr_pages: int) -> Frames:
         """Return that many new pages, each mapped once, on the inactive list as its newest."""
         self._recycle_if_worth_it()
@@ -130,16 +142,9 @@ class PhysicalMemory:
         self.inactive.push(frames)
 
     def _grow(self, nr_frames: int) -> Frames:
-        first, stop = self._nr_frames, self._nr_frames + nr_frames
-        if stop > MAX_NR_FRAMES:
-            raise VadamonError(
-                f"the simulated machine has no more than {MAX_NR_FRAMES >> 18} GiB of memory: touch less, or reclaim"
-            )
-        if stop > len(self.flags):
-            self.flags = _enlarged(self.flags, stop)
-            self.mapcount = _enlarged(self.mapcount, stop)
-        self._nr_frames = stop
-        return np.arange(first, stop, dtype=np.uint32)
+        self.reserve(nr_frames)
+        first, self._nr_frames = self._nr_frames, self._nr_frames + nr_frames
+        return np.arange(first, self._nr_frames, dtype=np.uint32)
 
     def _recycle_if_worth_it(self) -> None:
         # It goes through both lists, so only when there is a good part of them to be gained.

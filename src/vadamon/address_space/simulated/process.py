@@ -57,6 +57,7 @@ class SimulatedProcess(Mmu):
             self._check_unmapped(start, end)
             self._vmas.insert(Mapping(start, end, permissions=permissions, name=name))
         if populate:
+            self.machine.memory.reserve((end - start) // PAGE_SIZE)
             self._mark(start // PAGE_SIZE, end // PAGE_SIZE, 1, _NOT_ACCESSED)
 
     def munmap(self, start: int, size: int) -> None:
@@ -95,7 +96,10 @@ class SimulatedProcess(Mmu):
         self._check_mapped(start, old_end)
         if len(self._vmas.overlapping(start, old_end)) > 1:
             raise VadamonError(f"[{start:#x}, {old_end:#x}) is more than one mapping: mremap them one by one")
-        self._check_unmapped(*((new_start, new_end) if new_start != start else (old_end, new_end)))
+        if new_start != start:
+            self._check_unmapped(new_start, new_end)
+        elif new_end > old_end:
+            self._check_unmapped(old_end, new_end)
         kept_end = min(old_end, start + new_end - new_start)
         if kept_end < old_end:
             self.munmap(kept_end, old_end - kept_end)
