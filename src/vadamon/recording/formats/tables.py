@@ -14,7 +14,7 @@ from vadamon.mappings import Mappings
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.reader import Recording
 
-_FIELDS: list[pa.Field[Any]] = [
+_FIELDS: "list[pa.Field[Any]]" = [
     pa.field("target_id", pa.uint64()),
     pa.field("pid", pa.int64()),
     pa.field("start_time", pa.timestamp("ns", "UTC")),
