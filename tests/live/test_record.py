@@ -220,6 +220,7 @@ class TestCommand:
         done = call("record", "-o", path, "--", "sh", "-c", script, env=env)
         assert done.returncode == 0
         assert done.stdout.splitlines() == [str(nobody.pw_uid), str(nobody.pw_gid), f"{nobody.pw_dir} nobody yes none"]
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (nobody.pw_uid, 0o600)
 
     def test_it_is_not_started_where_it_could_not_be_watched(self, path, tmp_path):
         done = call("record", "-o", path, "--", "touch", tmp_path / "started", prefix=WITHOUT_RIGHTS)
