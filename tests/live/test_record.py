@@ -228,9 +228,11 @@ class TestCommand:
         assert not (tmp_path / "started").exists()
 
 
-def test_the_demo_finds_what_it_has_hidden(tmp_path):
-    done = call("demo", "--duration", "8", "-o", tmp_path / "demo.vadamon")
+@pytest.mark.parametrize("prefix", [(), WITHOUT_RIGHTS], ids=["live", "simulated"])
+def test_the_demo_finds_what_it_has_hidden(tmp_path, prefix):
+    done = call("demo", "--duration", "8", "-o", tmp_path / "demo.vadamon", prefix=prefix)
     assert done.returncode == 0, done.stderr
+    assert ("Simulating" in done.stdout) == bool(prefix)
     found = {
         m[1]: (float(m[2]), int(m[3]))
         for m in re.finditer(r"(\w+) .*found in +([\d.]+), +(\d+) % of it hot", done.stdout)
