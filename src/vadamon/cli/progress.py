@@ -33,8 +33,11 @@ class ProgressLine:
 
 def in_words(progress: "Progress") -> str:
     """Say how far a recording is."""
+    from vadamon.units import format_duration
+
     late = progress.nr_late + progress.nr_missed
+    mean_ns = progress.covered_ns // max(1, progress.nr_snapshots)
     return (
-        f"{progress.elapsed_ns / 1e9:.1f} s, {progress.nr_snapshots} snapshots, {progress.nr_regions} regions, "
-        f"{late} of {progress.nr_samples + progress.nr_missed} samples late"
+        f"{progress.elapsed_ns / 1e9:.1f} s, {progress.nr_snapshots} snapshots of {format_duration(mean_ns)}, "
+        f"{progress.nr_regions} regions, {late} of {progress.nr_samples + progress.nr_missed} samples late"
     )
