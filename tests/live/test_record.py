@@ -172,6 +172,13 @@ def test_without_rights_one_line_says_what_would_help(path, workload):
     assert "run as root, or with CAP_" in {d["backend"]: d["detail"] for d in json.loads(doctor.stdout)}["page-table"]
 
 
+def test_a_kernel_without_btf_is_named(path, workload):
+    script = 'mount -t tmpfs none /sys/kernel/btf && exec "$@"'
+    done = call("record", "-o", path, workload.pid, prefix=("unshare", "-m", "sh", "-c", script, "sh"))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "this kernel has no BTF" in done.stderr
+
+
 def test_the_doctor_finds_the_page_table_backend_well():
     done = call("doctor")
     assert done.returncode == 0

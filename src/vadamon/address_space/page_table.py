@@ -129,9 +129,9 @@ class PageTableAddressSpace:
 
     def take_health(self) -> SampleHealth:
         """Return what went wrong since the last call."""
-        _, refs, uncleared, unchecked, _paced = self._health.tolist()
+        _, refs, uncleared, unchecked, paced = self._health.tolist()
         self._health.fill(0)
-        return SampleHealth(uncleared=refs + uncleared, unchecked=unchecked, failed_reads=unchecked)
+        return SampleHealth(uncleared=refs + uncleared, unchecked=unchecked, failed_reads=unchecked, paced=paced)
 
     def generation(self) -> int:
         """Return how often the process has begun a new address space (``execve``) since it is watched."""
