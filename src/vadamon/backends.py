@@ -46,6 +46,8 @@ class Backend:
     rights: str
     """What it needs instead of full root."""
     open: Open
+    samples: bool = True
+    """Whether its snapshots are sums of samples, of which some may be late."""
     default_attrs: Attrs = field(default_factory=Attrs)
 
 
@@ -91,6 +93,7 @@ BACKENDS = {
             how="cleared by clear_refs, read from smaps",
             rights="nothing for your own processes; for those of other users CAP_SYS_PTRACE and CAP_DAC_OVERRIDE",
             open=_open_referenced,
+            samples=False,
             # Each interval costs two walks of all that is resident, so intervals are longer.
             default_attrs=Attrs(aggr_us=500_000),
         ),

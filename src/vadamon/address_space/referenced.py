@@ -19,6 +19,8 @@ from vadamon.mappings import Mappings
 _REFERENCED = re.compile(rb"^Referenced: +(\d+) kB$", re.MULTILINE)
 _FLAGS = re.compile(rb"^VmFlags: ([a-z0-9? ]*)$", re.MULTILINE)
 
+_ROOT_OR_CAPABILITIES = "as root, or with CAP_SYS_PTRACE and CAP_DAC_OVERRIDE"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReferencedBytes:
@@ -116,15 +118,13 @@ def _no_right(pid: int, error: OSError) -> VadamonError:
     name = procfs.name(pid)
     if not isinstance(error, PermissionError):
         return VadamonError(f"process {pid} ({name}): {error.filename}: {error.strerror}")
-    instead = "or with CAP_SYS_PTRACE and CAP_DAC_OVERRIDE"
+    rights = "with CAP_SYS_PTRACE and CAP_DAC_OVERRIDE" if os.geteuid() == 0 else _ROOT_OR_CAPABILITIES
     uids = procfs.uids(pid)
     if os.getuid() in uids:
-        return VadamonError(
-            f"process {pid} ({name}) is yours, but not dumpable (it has more rights than you, or hides its memory), so "
-            f"that only root may look into it: run as root, {instead}"
-        )
-    owner = _user_name(uids[1]) if uids else "somebody else"
-    return VadamonError(f"process {pid} ({name}) belongs to {owner}: run as its owner or as root, {instead}")
+        why = "is yours, but not dumpable (it has more rights than you, or hides its memory): run"
+    else:
+        why = f"belongs to {_user_name(uids[1]) if uids else 'somebody else'}: run as its owner,"
+    return VadamonError(f"process {pid} ({name}) {why} {rights}")
 
 
 def _user_name(uid: int) -> str:

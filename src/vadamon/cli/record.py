@@ -192,7 +192,7 @@ class _Session:
             backend=backend.name,
             command_line=shlex.join(["vadamon", *sys.argv[1:]]),
         )
-        line = ProgressLine()
+        line = ProgressLine(backend.samples)
 
         def report(progress: "Progress") -> None:
             line.show(progress)
@@ -201,9 +201,8 @@ class _Session:
 
         with RecordingWriter(self.output, header) as writer, line:
             progress = record(monitor, writer, duration_ns=self.duration_ns, report=report)
-        click.echo(
-            f"vadamon: {in_words(progress)}; see: vadamon report heatmap {shlex.quote(str(self.output))}", err=True
-        )
+        words = in_words(progress, backend.samples)
+        click.echo(f"vadamon: {words}; see: vadamon report heatmap {shlex.quote(str(self.output))}", err=True)
 
 
 def _forward(number: int, process: "subprocess.Popen[bytes]") -> None:
