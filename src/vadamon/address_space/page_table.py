@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadamon.address_space import procfs
-from vadamon.address_space.clear_refs import ClearRefsBudget, ClearRefsFile
+from vadamon.address_space.clear_refs import DEFAULT_CLEAR_BUDGET, ClearRefsBudget, ClearRefsFile
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
 from vadamon.snapshot import SampleHealth
 
-DEFAULT_CLEAR_BUDGET = 0.05
 DEFAULT_FLUSH_BUDGET = 0.01
 _EXTRA_CHECKS = 15
 

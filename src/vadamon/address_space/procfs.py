@@ -1,7 +1,7 @@
 """What /proc tells about a process."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vadamon.errors import VadamonError
@@ -77,6 +77,15 @@ def command_line(pid: int) -> list[str]:
     return [os.fsdecode(word) for word in text.split(b"\0")[:-1]]
 
 
+def uids(pid: int) -> list[int]:
+    """Return the real, the effective and the saved user id of a process; none where it has ended."""
+    try:
+        text = (Path("/proc") / str(pid) / "status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(uid) for uid in text.partition("\nUid:")[2].split()[:3]]
+
+
 def children(pid: int) -> Iterator[int]:
     """Yield the children of a process, and theirs, as far as they run now."""
     waiting = [pid]
@@ -102,6 +111,21 @@ def _own_children(pid: int) -> list[int]:
 def _children_by_search(pid: int) -> list[int]:
     stats = ((process, _stat(process)) for process in Path("/proc").iterdir() if process.name.isdigit())
     return [int(process.name) for process, stat in stats if stat and stat.ppid == pid and not stat.ended]
+
+
+class Newcomers:
+    """Descendants of processes that have not been seen before."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._seen = set(pids)
+
+    def of(self, pids: Iterable[int]) -> Iterator[int]:
+        """Yield the descendants of ``pids`` that run now, each only once ever."""
+        for pid in pids:
+            for child in children(pid):
+                if child not in self._seen:
+                    self._seen.add(child)
+                    yield child
 
 
 class MapsFile:

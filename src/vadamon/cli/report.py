@@ -74,28 +74,34 @@ def _show(
     form: str,
     output: Path | None,
 ) -> None:
+    from vadamon.recording.reader import Recording
+    from vadamon.report.coarse import coarse_note
+
+    note = coarse_note(Recording(recording))
     try:
         if output is None:
-            _write(models, draw, form, sys.stdout)
+            _write(models, draw, form, note, sys.stdout)
             return
         if output.exists() and output.samefile(recording):
             raise VadamonError(f"{output} is the recording itself: give -o another name")
         with output.open("w", encoding="utf-8") as out:
-            _write(models, draw, form, out)
+            _write(models, draw, form, note, out)
     except BrokenPipeError:
         raise
     except OSError as error:
         raise VadamonError(f"cannot write {output or 'to standard output'}: {error.strerror}") from error
 
 
-def _write(models: Sequence[Any], draw: Callable[["Console", Any], None], form: str, out: TextIO) -> None:
+def _write(models: Sequence[Any], draw: Callable[["Console", Any], None], form: str, note: str, out: TextIO) -> None:
     from vadamon.report.text.console import make_console
 
     if form == "json":
-        json.dump([model.to_dict() for model in models], out)
+        json.dump([model.to_dict() | ({"note": note} if note else {}) for model in models], out)
         out.write("\n")
     else:
         console = make_console(out)
         for model in models:
+            if note:
+                console.print(note, style="bold", highlight=False)
             draw(console, model)
     out.flush()
