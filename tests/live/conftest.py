@@ -2,7 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,9 +113,9 @@ def _closed_folder(path: Path) -> Path | None:
 
 
 @pytest.fixture
-def public_folder(tmp_path: Path) -> Path:
-    """Give a folder that every user can write to."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    tmp_path.chmod(0o777)
-    return tmp_path
+def public_folder() -> Iterator[Path]:
+    """Give a folder that every user can write to; those of pytest itself are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o777)
+        yield path

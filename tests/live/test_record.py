@@ -199,7 +199,9 @@ class TestCommand:
     def test_that_ends_at_once(self, path):
         done = call("record", "-o", path, "--", "sh", "-c", "exit 5")
         assert done.returncode == 5
-        assert done.stderr.count("\n") == 1
+        # Either that it ended before it could be watched, or the backend and what was seen.
+        assert "ended before" in done.stderr or "backend" in done.stderr
+        assert "Traceback" not in done.stderr
 
     def test_signals_are_passed_on(self, path):
         script = "trap 'echo got it; exit 9' TERM; echo ready; while :; do sleep 0.05; done"

@@ -43,11 +43,9 @@ class PageTableAddressSpace:
             raise VadamonError(
                 "vadamon was built without the page-table backend: install clang and libbpf-dev, then install it again"
             ) from error
-        procfs.check_target(pid)
         self.pid = pid
         self._native = native
-        self._tid = procfs.threads(pid)[0]
-        self._pidfd = os.pidfd_open(pid)
+        self._pidfd, self._tid = procfs.open_target(pid)
         self._poll = select.poll()
         self._poll.register(self._pidfd, select.POLLIN)
         self._budget = ClearRefsBudget(clear_budget)

@@ -42,16 +42,33 @@ def threads(pid: int) -> list[int]:
     return [tid for tid in tids if (stat := _stat(tasks / str(tid))) and not stat.ended]
 
 
-def check_target(pid: int) -> None:
-    """Raise VadamonError where there is no such process, or it has no memory of its own to watch."""
+def check_target(pid: int) -> int:
+    """Return the id of a thread of a process: its main thread, if that still runs.
+
+    Raises VadamonError where there is no such process, or it has no memory of its own to watch.
+    """
     process = Path("/proc") / str(pid)
     stat = _stat(process)
     if stat is None:
-        raise VadamonError(f"no process {pid}: see `ps -e` for those that run")
+        raise _no_process(pid)
     if stat.flags & _PF_KTHREAD:
         raise VadamonError(f"process {pid} ({name(pid)}) is a kernel thread: it has no address space of its own")
-    if not threads(pid):
-        raise VadamonError(f"process {pid} ({name(pid)}) is a zombie: it has ended, and its memory is gone")
+    for tid in threads(pid):
+        return tid
+    raise VadamonError(f"process {pid} ({name(pid)}) is a zombie: it has ended, and its memory is gone")
+
+
+def open_target(pid: int) -> tuple[int, int]:
+    """Return a pidfd of a process, and the id of a thread of it; raises VadamonError as `check_target`."""
+    tid = check_target(pid)
+    try:
+        return os.pidfd_open(pid), tid
+    except ProcessLookupError as error:  # it has just ended
+        raise _no_process(pid) from error
+
+
+def _no_process(pid: int) -> VadamonError:
+    return VadamonError(f"no process {pid}: see `ps -e` for those that run")
 
 
 def parent(pid: int) -> int:

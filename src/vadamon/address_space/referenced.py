@@ -54,12 +54,10 @@ class ReferencedProcess:
     """
 
     def __init__(self, pid: int) -> None:
-        procfs.check_target(pid)
         self.pid = pid
-        self._pidfd = os.pidfd_open(pid)
+        self._pidfd, self._tid = procfs.open_target(pid)
         self._poll = select.poll()
         self._poll.register(self._pidfd, select.POLLIN)
-        self._tid = procfs.threads(pid)[0]
         try:
             self._smaps().open("rb").close()  # the right to read it is asked for here
             self._clear_refs = ClearRefsFile(self._tid)
