@@ -24,7 +24,7 @@ class Output:
     """
 
     def __init__(self, name: str, form: str | None, path: Path | None, *recordings: Path) -> None:
-        self._name, self._path = name, path
+        self._name, self._path, self._recordings = name, path, recordings
         if path is not None and path.exists() and any(r.exists() and path.samefile(r) for r in recordings):
             raise VadamonError(f"{path} is the recording itself: give -o another name")
         if form is None:
@@ -55,14 +55,20 @@ class Output:
             raise VadamonError(f"cannot write {self._path or 'to standard output'}: {error.strerror}") from error
 
     def _write_text(self, models: Sequence[Any], out: TextIO) -> None:
+        from vadamon.recording.reader import Recording
+        from vadamon.report.coarse import coarse_note
+
+        note = next(filter(None, (coarse_note(Recording(path)) for path in self._recordings)), "")
         if self.form == "json":
-            json.dump([model.to_dict() for model in models], out)
+            json.dump([model.to_dict() | ({"note": note} if note else {}) for model in models], out)
             out.write("\n")
         else:
             from vadamon.report.text.console import make_console
 
             console = make_console(out)
             for model in models:
+                if note:
+                    console.print(note, style="bold", highlight=False)
                 self._drawer()(console, model)
         out.flush()
 
