@@ -12,7 +12,7 @@ class ScanResult:
     young: NDArray[np.uint64]
     refs: NDArray[np.uint64]
     uncleared: NDArray[np.uint64]
-    unseen: NDArray[np.uint64]
+    complete: bool
     resident: int
     failed_reads: int
     begin_ns: int

@@ -45,7 +45,7 @@ cdef extern from "page_table/page_table.h" nogil:
         runs young
         runs refs
         runs uncleared
-        runs unseen
+        bint complete
         uint64_t resident
         uint64_t failed_reads
         uint64_t begin_ns
@@ -78,9 +78,9 @@ cdef runs_to_array(const runs *runs):
 cdef class ScanResult:
     """What one scan has found; see ``struct scan_result`` of page_table.h. Runs are uint64[n, 3], start, end, page size."""
 
-    cdef readonly object young, refs, uncleared, unseen
+    cdef readonly object young, refs, uncleared
     cdef readonly uint64_t resident, failed_reads, begin_ns, end_ns
-    cdef readonly bint refs_file, refs_anon
+    cdef readonly bint complete, refs_file, refs_anon
 
 
 cdef scan_result_of(const scan_result *found):
@@ -88,7 +88,7 @@ cdef scan_result_of(const scan_result *found):
     result.young = runs_to_array(&found.young)
     result.refs = runs_to_array(&found.refs)
     result.uncleared = runs_to_array(&found.uncleared)
-    result.unseen = runs_to_array(&found.unseen)
+    result.complete = found.complete
     result.resident, result.failed_reads = found.resident, found.failed_reads
     result.begin_ns, result.end_ns = found.begin_ns, found.end_ns
     result.refs_file, result.refs_anon = found.refs_file, found.refs_anon

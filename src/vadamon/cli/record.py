@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     import subprocess
 
     from vadamon.attrs import Attrs
-    from vadamon.monitors.live import ProcessMonitor
+    from vadamon.clock import MonotonicClock
+    from vadamon.monitors.sampling import SamplingMonitor
     from vadamon.recording.recorder import Progress
 
 
@@ -47,6 +49,10 @@ class _Command(click.Command):
 @click.option("--max-regions", type=int, default=1000, show_default=True, metavar="N", help="Bounds the cost.")
 @click.option("--backend", type=click.Choice(["auto", "page-table"]), default="auto", show_default=True,
               help="How accessed bits are read; see `vadamon doctor`.")  # fmt: skip
+@click.option("--scan", is_flag=True,
+              help="Look at every page, not at a sample; without --sample, as often as --budget allows.")  # fmt: skip
+@click.option("--budget", type=Share(), default="1%", show_default=True, metavar="SHARE",
+              help="With --scan and without --sample: of one core, to spend on it all.")  # fmt: skip
 @click.option("--include-children", is_flag=True, help="Watch descendants too, those to come as well.")
 @click.option("--clear-budget", type=Share(), default="5%", show_default=True, metavar="SHARE",
               help="Of one core, to spend on clearing memory that several processes map.")  # fmt: skip
@@ -63,6 +69,8 @@ def record(
     min_regions: int,
     max_regions: int,
     backend: str,
+    scan: bool,
+    budget: float,
     include_children: bool,
     clear_budget: float,
 ) -> int:
@@ -76,16 +84,40 @@ def record(
         raise click.UsageError("give the pids to watch, or -- and a command to start")
     from vadamon.attrs import Attrs
 
+    intervals = sample, aggr
+    if scan:
+        intervals, max_regions = _for_scanning(ctx, *intervals, max_regions)
     try:
-        attrs = Attrs(sample // 1000, aggr // 1000, update // 1000, min_regions, max_regions)
+        attrs = Attrs(intervals[0] // 1000, intervals[1] // 1000, update // 1000, min_regions, max_regions)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     session = _Session(attrs, output, duration, include_children, clear_budget)
+    if scan:
+        session.scan_budget = budget if _is_default(ctx, "sample") else None
+        session.scan = True
     return session.run_command(command) if command else session.run(list(pids))
+
+
+def _is_default(ctx: click.Context, option: str) -> bool:
+    return ctx.get_parameter_source(option) is click.core.ParameterSource.DEFAULT
+
+
+def _for_scanning(ctx: click.Context, sample: int, aggr: int, max_regions: int) -> tuple[tuple[int, int], int]:
+    """Return intervals and bound for scanning, where the defaults are others than for sampling."""
+    from vadamon.monitors.scanning import DEFAULT_MAX_REGIONS, DEFAULT_NR_SCANS
+
+    if _is_default(ctx, "aggr"):
+        aggr = DEFAULT_NR_SCANS * sample
+    elif _is_default(ctx, "sample"):
+        raise click.UsageError("with --scan, --aggr needs --sample: else both intervals follow from --budget")
+    return (sample, aggr), DEFAULT_MAX_REGIONS if _is_default(ctx, "max_regions") else max_regions
 
 
 class _Session:
     """One run of the command."""
+
+    scan = False
+    scan_budget: float | None = None
 
     def __init__(
         self, attrs: "Attrs", output: Path, duration_ns: int | None, include_children: bool, clear_budget: float
@@ -133,32 +165,60 @@ class _Session:
         return False
 
     @contextlib.contextmanager
-    def _monitor(self, pids: list[int]) -> Iterator[tuple["ProcessMonitor", Callable[[], None]]]:
+    def _monitor(self, pids: list[int]) -> Iterator[tuple["SamplingMonitor", Callable[[], None]]]:
         from vadamon.clock import MonotonicClock
-        from vadamon.monitors.live import ProcessMonitor
 
         clock = MonotonicClock()
-        with ProcessMonitor(
-            pids,
-            self.attrs,
-            follow_children=self.include_children,
-            clear_budget=self.clear_budget,
-            clock=clock,
-        ) as monitor:
+        with (self._open_scanner if self.scan else self._open_sampler)(pids, clock) as monitor:
 
             def stop() -> None:
                 monitor.stop()
                 clock.interrupt()
 
+            # Its intervals may be long: do not wait for the end of one.
+            late_s = monitor.attrs.sample_us / 1e6
+            timer = threading.Timer((self.duration_ns or 0) / 1e9 + late_s, stop)
+            timer.daemon = True
+            if self.scan and self.duration_ns is not None:
+                timer.start()
             yield monitor, stop
+            timer.cancel()
 
-    def _record(self, monitor: "ProcessMonitor", is_over: Callable[[], bool] = lambda: False) -> None:
+    def _open_sampler(self, pids: list[int], clock: "MonotonicClock") -> "SamplingMonitor":
+        from vadamon.monitors.live import ProcessMonitor
+
+        return ProcessMonitor(
+            pids, self.attrs, follow_children=self.include_children, clear_budget=self.clear_budget, clock=clock
+        )
+
+    def _open_scanner(self, pids: list[int], clock: "MonotonicClock") -> "SamplingMonitor":
+        from vadamon.monitors.live_scanning import ProcessScanner
+        from vadamon.units import format_duration
+
+        scanner = ProcessScanner(
+            pids,
+            self.attrs,
+            budget=self.scan_budget,
+            follow_children=self.include_children,
+            clear_budget=self.clear_budget,
+            clock=clock,
+        )
+        if self.scan_budget is not None:
+            click.echo(
+                f"vadamon: every page is looked at each {format_duration(scanner.attrs.sample_us * 1000)}, "
+                f"to stay within {100 * self.scan_budget:g} % of a core; a snapshot each "
+                f"{format_duration(scanner.attrs.aggr_us * 1000)}",
+                err=True,
+            )
+        return scanner
+
+    def _record(self, monitor: "SamplingMonitor", is_over: Callable[[], bool] = lambda: False) -> None:
         from vadamon.recording.header import Header
         from vadamon.recording.recorder import describe, record
         from vadamon.recording.writer import RecordingWriter
 
         header = Header.here(
-            self.attrs,
+            monitor.attrs,
             describe([target.target_id for target in monitor.targets]),
             backend="page-table",
             command_line=shlex.join(["vadamon", *sys.argv[1:]]),
@@ -175,6 +235,9 @@ class _Session:
         click.echo(
             f"vadamon: {in_words(progress)}; see: vadamon report heatmap {shlex.quote(str(self.output))}", err=True
         )
+        lost = getattr(monitor, "detail_lost", None)
+        if lost:
+            click.echo(f"vadamon: {lost}; a higher --max-regions keeps more", err=True)
 
 
 def _forward(number: int, process: "subprocess.Popen[bytes]") -> None:

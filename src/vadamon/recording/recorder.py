@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vadamon.address_space import procfs
-from vadamon.monitors.live import ProcessMonitor
+from vadamon.monitors.sampling import SamplingMonitor
 from vadamon.recording.header import Target
 from vadamon.recording.writer import RecordingWriter
 
@@ -29,7 +29,7 @@ def describe(pids: Sequence[int]) -> list[Target]:
 
 
 def record(
-    monitor: ProcessMonitor,
+    monitor: SamplingMonitor,
     writer: RecordingWriter,
     *,
     duration_ns: int | None = None,

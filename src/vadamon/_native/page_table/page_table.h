@@ -71,7 +71,7 @@ struct scan_result {
 	struct runs young;     /* accessed bit set */
 	struct runs refs;      /* of these, what only clear_refs clears */
 	struct runs uncleared; /* and what could not be cleared */
-	struct runs unseen;    /* ranges that could not be looked at */
+	bool complete;         /* or else a part of it could not be looked at */
 	uint64_t resident;     /* bytes */
 	uint64_t failed_reads; /* of the page table */
 	uint64_t begin_ns, end_ns;
