@@ -39,7 +39,6 @@ _HOME = {
     "Target": "vadamon.recording.header",
     "VadamonError": "vadamon.errors",
     "monitor": "vadamon.backends",
-    "monitor": "vadamon.monitors.live",
     "WorkingSet": "vadamon.monitors.working_set",
     "working_set": "vadamon.monitors.working_set",
     "scan": "vadamon.monitors.live_scanning",
