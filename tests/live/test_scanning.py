@@ -64,7 +64,7 @@ def test_record_scan(tmp_path):
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert "every page is looked at each 50 ms; a snapshot each 500 ms" in done.stderr
+    assert "every page is looked at each 50 ms, a snapshot each 500 ms" in done.stderr
     last = list(vadamon.open(path))[-1]
     # One page of 16,384, which sampling would hardly ever meet.
     at = int(np.searchsorted(last.start, address, side="right")) - 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import vadamon
-from vadamon import Attrs, Header, RecordingWriter, operations
+from vadamon import Attrs, Header, RecordingWriter, VadamonError, operations
 from vadamon.monitors.sampling import SamplingMonitor
 from vadamon.operations.base import Target
 from vadamon.recording.header import Target as Described
@@ -28,3 +28,16 @@ def test_all_targets_have_all_snapshots_of_the_duration(tmp_path, nr_targets):
     assert [ids.count(target.target_id) for target in targets] == [5] * nr_targets
     assert all(snapshot.nr_samples == 20 for snapshot in vadamon.open(path))
     assert progress.elapsed_ns == 500_000_000
+
+
+def test_a_duration_without_a_sample_is_refused(tmp_path):
+    clock = SimulatedWorkload([Area("a", size=4 * MIB)])
+    monitor = SamplingMonitor(
+        [Target(1, clock.space)], Attrs(), operations.get("vaddr"), clock, np.random.default_rng(1)
+    )
+    with (
+        monitor,
+        RecordingWriter(tmp_path / "x", Header(Attrs())) as writer,
+        pytest.raises(VadamonError, match="within 4 ms"),
+    ):
+        record(monitor, writer, duration_ns=4_000_000)

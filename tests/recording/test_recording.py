@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,12 @@ from hypothesis import strategies as st
 
 import vadamon
 from vadamon import Attrs, Header, Mapping, Mappings, Recording, RecordingWriter, SampleHealth, Snapshot, Target
+from vadamon.attrs import IntervalsGoal
 from vadamon.errors import VadamonError, VadamonWarning
 from vadamon.recording import writer as writer_module
 from vadamon.recording.framing import BLANK_SEAL, SEAL_KEY, seal
 
+MS = 1_000_000
 HEADER = Header(
     Attrs(min_region_size=1), (Target(7, 4242, "python3 x.py"),), "page-table", "vadamon record 4242", 10, 20
 )
@@ -74,6 +77,17 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         unknown=np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)), np.bool_),
         health=SampleHealth(*draw(st.lists(st.integers(0, 2**64 - 1), min_size=5, max_size=5))),
     )
+
+
+def test_attributes_that_were_tuned(tmp_path: Path) -> None:
+    header = replace(HEADER, attrs=Attrs(intervals_goal=IntervalsGoal(access_share=0.1)))
+    late = replace(snapshot([0], [1], k=1), end_ns=300_000_000, nr_samples=18, health=SampleHealth(missed_samples=2))
+    with RecordingWriter(tmp_path / "x", header) as writer:
+        for each in (replace(snapshot([0], [1]), health=SampleHealth()), late, replace(late, nr_samples=0)):
+            writer.write_snapshot(each)
+    recording = vadamon.open(tmp_path / "x")
+    assert recording.attrs == header.attrs
+    assert [ns for batch in recording.batches() for ns in batch.sample_ns.tolist()] == [5 * MS, 10 * MS, 100 * MS]
 
 
 @st.composite

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from vadamon.attrs import IntervalsGoal
 from vadamon.backends import AUTO, BACKENDS, BEST, scanning
 from vadamon.cli.options import Duration, Share
 from vadamon.cli.progress import ProgressLine, in_words
@@ -58,6 +59,8 @@ class _Command(click.Command):
               help="Look at every page, not at a sample; without --sample, as often as --budget allows.")  # fmt: skip
 @click.option("--budget", type=Share(), default="1%", show_default=True, metavar="SHARE",
               help="With --scan and without --sample: of one core, to spend on it all.")  # fmt: skip
+@click.option("--auto", is_flag=True,
+              help="Tune the intervals as it runs, until 4 % of what could be accessed is seen to be.")  # fmt: skip
 @click.option("--include-children", is_flag=True, help="Watch descendants too, those to come as well.")
 @click.option("--clear-budget", type=Share(), default="5%", show_default=True, metavar="SHARE",
               help="Of one core, to spend on clearing what can only be cleared all at once.")  # fmt: skip
@@ -76,6 +79,7 @@ def record(
     backend: str,
     scan: bool,
     budget: float,
+    auto: bool,
     include_children: bool,
     clear_budget: float,
 ) -> int:
@@ -87,12 +91,15 @@ def record(
     command: list[str] = ctx.meta.get("command", [])
     if bool(pids) == bool(command):
         raise click.UsageError("give the pids to watch, or -- and a command to start")
-    given = {
+    if auto and scan:
+        raise click.UsageError("--auto is for sampling: with --scan, the interval follows from --budget")
+    given: dict[str, Any] = {
         "sample_us": _to_us(sample),
         "aggr_us": _to_us(aggr),
         "update_us": _to_us(update),
         "min_nr_regions": min_regions,
         "max_nr_regions": max_regions,
+        "intervals_goal": IntervalsGoal() if auto else None,
     }
     if scan:
         if aggr and not sample:
@@ -120,7 +127,7 @@ class _Session:
 
     def __init__(
         self,
-        attrs: dict[str, int],
+        attrs: dict[str, Any],
         output: Path,
         duration_ns: int | None,
         backend: str,
@@ -190,19 +197,13 @@ class _Session:
     def _monitor(self, pids: list[int]) -> Iterator[tuple["Monitor", "Backend", Callable[[], None]]]:
         from vadamon.backends import Options
         from vadamon.clock import MonotonicClock
-        from vadamon.units import format_duration
 
         clock = MonotonicClock()
         choice = self._choose(pids)
         options = Options(self.include_children, self.clear_budget, clock)
         with choice.backend.open(pids, self._attrs_for(choice.backend), options) as monitor:
             if self.scanner:
-                attrs = monitor.attrs
-                click.echo(
-                    f"vadamon: every page is looked at each {format_duration(attrs.sample_us * 1000)}; "
-                    f"a snapshot each {format_duration(attrs.aggr_us * 1000)}",
-                    err=True,
-                )
+                click.echo(f"vadamon: every page is looked at {_describe_intervals(monitor.attrs)}", err=True)
             elif self.backend == AUTO:
                 click.echo(f"vadamon: {choice}", err=True)
 
@@ -234,8 +235,18 @@ class _Session:
             progress = record(monitor, writer, duration_ns=self.duration_ns, report=report)
         if lost := getattr(monitor, "detail_lost", None):
             click.echo(f"vadamon: {lost}; a higher --max-regions keeps more", err=True)
+        if header.attrs.intervals_goal is not None:
+            tuned = _describe_intervals(monitor.attrs)
+            click.echo(f"vadamon: the intervals were tuned: at last a sample {tuned}", err=True)
         words = in_words(progress, backend.samples)
         click.echo(f"vadamon: {words}; see: vadamon report heatmap {shlex.quote(str(self.output))}", err=True)
+
+
+def _describe_intervals(attrs: "Attrs") -> str:
+    from vadamon.units import format_duration
+
+    sample, aggr = format_duration(attrs.sample_us * 1000), format_duration(attrs.aggr_us * 1000)
+    return f"each {sample}, a snapshot each {aggr}"
 
 
 def _forward(number: int, process: "subprocess.Popen[bytes]") -> None:

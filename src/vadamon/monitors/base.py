@@ -24,9 +24,12 @@ class MonitoredTarget(Protocol):
 class Monitor(Protocol):
     """An iterator of `Snapshot`, and a context manager that lets go of the targets at its end."""
 
+    duration_ns: int | None
+    """For how long to monitor; None is as long as there are targets. To be set before the first snapshot is taken."""
+
     @property
     def attrs(self) -> Attrs:
-        """The attributes it keeps to."""
+        """The attributes it keeps to now."""
 
     @property
     def targets(self) -> Sequence[MonitoredTarget]:

@@ -103,7 +103,7 @@ class ScanningMonitor(SamplingMonitor):
     With a ``budget``, a share of one core, scans are left out where one takes more than its interval's share, and
     counted as missed. ``cpu_ns`` tells what processor time was spent.
 
-    Raises ValueError where an aggregation interval would hold more than 255 samples.
+    Raises ValueError where an aggregation interval would hold more than 255 samples, and for an ``intervals_goal``.
     """
 
     def __init__(
@@ -120,6 +120,8 @@ class ScanningMonitor(SamplingMonitor):
                 f"an aggregation interval holds at most {MAX_SCANS} scans, not {attrs.max_nr_samples}: "
                 "make it shorter, or the sample interval longer"
             )
+        if attrs.intervals_goal is not None:
+            raise ValueError("scanning looks at every page: its intervals follow from a budget, not from a goal")
         if budget is not None and not 0 < budget <= 1:
             raise ValueError(f"the budget for scanning is a share of one core, above 0 and up to 1, not {budget}")
         super().__init__(targets, attrs, _ScanOperations(), clock, np.random.default_rng(0))  # nothing here is random

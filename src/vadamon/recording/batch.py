@@ -1,12 +1,14 @@
 """Many snapshots as one struct of arrays."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vadamon.snapshot import SampleHealth, Snapshot
+
+_MISSED = [field.name for field in fields(SampleHealth)].index("missed_samples")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,6 +54,15 @@ class SnapshotBatch:
 
     def __iter__(self) -> Iterator[Snapshot]:
         return (self[i] for i in range(len(self)))
+
+    @property
+    def sample_ns(self) -> NDArray[np.int64]:
+        """The sample interval that each snapshot was made with, in ns (int64[n]); 0 where there is no telling.
+
+        It is the same for all snapshots of a recording unless its attributes have an ``intervals_goal``.
+        """
+        nr_ticks = self.nr_samples + self.health[:, _MISSED].astype(np.int64)
+        return (self.end_ns - self.start_ns) // np.maximum(nr_ticks, 1) * (nr_ticks > 0)
 
     def by_target(self) -> Iterator[tuple[int, "SnapshotBatch"]]:
         """Yield each target id and the snapshots of that target."""

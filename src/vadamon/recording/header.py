@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from vadamon.attrs import Attrs
+from vadamon.attrs import Attrs, IntervalsGoal
 from vadamon.clock import Clock, MonotonicClock
 
 
@@ -49,7 +49,8 @@ class Header:
     """The head of a recording.
 
     ``targets`` are those known when it began. ``start_wall_ns`` (UTC, since 1970) and ``start_ns`` (CLOCK_MONOTONIC)
-    are the same instant: with them the times of snapshots become wall-clock times.
+    are the same instant: with them the times of snapshots become wall-clock times. ``attrs`` are those that the
+    recording began with: with an ``intervals_goal``, see `SnapshotBatch.sample_ns` for those that held later.
     """
 
     attrs: Attrs
@@ -94,7 +95,8 @@ class Header:
     def from_json(cls, text: str | bytes) -> "Header":
         """Read what `to_json` wrote. Raises ValueError or TypeError where it is anything else."""
         fields = json.loads(text)
-        fields["attrs"] = Attrs(**fields["attrs"])
+        goal = fields["attrs"].pop("intervals_goal", None)
+        fields["attrs"] = Attrs(**fields["attrs"], intervals_goal=None if goal is None else IntervalsGoal(**goal))
         fields["targets"] = tuple(Target(**target) for target in fields["targets"])
         fields["machine"] = Machine(**fields["machine"])
         return cls(**fields)

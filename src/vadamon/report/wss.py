@@ -30,7 +30,8 @@ class WorkingSet:
     threshold of 0 stands for any access. Unknown regions are in none of them; ``unknown`` has their bytes.
 
     ``sizes`` (int64[t, n]) are sorted from small to great, so that percentiles can be read off; they are those of the
-    n snapshots, whose mean, weighed by how long they were, is ``mean`` (float64[t]).
+    n snapshots, whose mean, weighed by how long they were, is ``mean`` (float64[t]). Where intervals were tuned, a long
+    snapshot is among them once for each aggregation interval of ``attrs`` that it was as long as.
     ``over_time`` and ``peak_over_time`` (float64[t, c], NaN where there is no snapshot) are means and greatest values
     in the c columns of ``timeline``; ``unknown`` (float64[c]) are means. ``by_mapping`` (float64[t, g, c]) parts
     ``over_time`` by ``names``, of neighbouring mappings with the same name, the greatest first; memory in regions that
@@ -208,7 +209,11 @@ class WorkingSetCounter:
             unknown = self._unknown / self._nr_in_column
             mapped = _sums_from_above(self._mapped, axis=0) / self._nr_in_column
         names, by_mapping = self._group(mapped, over_time)
-        mean = np.average(sizes, axis=0, weights=np.maximum(np.concatenate(self._lengths_ns), 1))
+        lengths_ns = np.concatenate(self._lengths_ns)
+        mean = np.average(sizes, axis=0, weights=np.maximum(lengths_ns, 1))
+        if recording.attrs.intervals_goal is not None:
+            nr_intervals = np.rint(lengths_ns / (recording.attrs.aggr_us * 1000)).astype(np.int64)
+            sizes = np.repeat(sizes, np.maximum(nr_intervals, 1), axis=0)
         return WorkingSet(
             target=covered.target,
             attrs=recording.attrs,

@@ -107,7 +107,8 @@ def _attrs(records: list[dict[str, Any]]) -> Attrs | None:
     intervals = records[0].get("intervals") if records else None
     if not intervals:
         return None
-    return Attrs(*(_number(intervals[name]) for name in ("sample_us", "aggr_us", "ops_update_us")))
+    sample_us, aggr_us, update_us = (_number(intervals[name]) for name in ("sample_us", "aggr_us", "ops_update_us"))
+    return Attrs(sample_us, aggr_us, update_us)
 
 
 def _parse(target_id: int, raw: dict[str, Any]) -> Snapshot:

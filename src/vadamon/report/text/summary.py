@@ -3,12 +3,13 @@
 from rich.console import Console
 from rich.text import Text
 
+from vadamon.attrs import Attrs
 from vadamon.report.summary import Summary
 from vadamon.report.text.chart import MARKS, STYLES, parts_bar
 from vadamon.report.text.heading import print_heading
 from vadamon.report.text.table import print_table
 from vadamon.report.usage import CLASSES
-from vadamon.report.wording import describe_idle, describe_intervals, wall_time
+from vadamon.report.wording import describe_idle, describe_intervals, describe_tuning, wall_time
 from vadamon.units import format_duration, format_size
 
 _LIMIT = 0.05
@@ -57,7 +58,7 @@ def size_lines(summary: Summary) -> list[str]:
         f"in the last {recent}",
         f"not in use   {_of(unused, mapped)}: {format_size(size['cold'])} cold, and {format_size(size['untouched'])} "
         "never found accessed",
-        f"working set  {half} at half of the time, {most} at most, in {format_duration(table.attrs.aggr_us * 1000)}",
+        f"working set  {half} at half of the time, {most} at most, in {_interval(table.attrs)}",
     ]
     if unseen := size["unknown"] + size["unmonitored"]:
         lines.append(f"not known    {_of(unseen, mapped)}: no valid sample, or in no region")
@@ -98,6 +99,7 @@ def trust_lines(summary: Summary) -> list[str]:
         if share > _LIMIT
     ]
     return [
+        *([describe_tuning(health.sample_intervals)] if health.sample_intervals else []),
         f"{health.nr_samples} samples of {regions}" + (f", backend {summary.backend}" if summary.backend else ""),
         f"{counts.late_samples} samples late, {counts.missed_samples} left out ({missed / max(1, due):.1%})",
         f"{counts.unchecked} pages not checked, {counts.uncleared} not cleared, {counts.failed_reads} reads failed "
@@ -105,6 +107,10 @@ def trust_lines(summary: Summary) -> list[str]:
         f"{health.unknown:.1%} of the monitored memory unknown, on average",
         "With care: " + "; ".join(reasons) if reasons else "Nothing speaks against it.",
     ]
+
+
+def _interval(attrs: Attrs) -> str:
+    return "an aggregation interval" if attrs.intervals_goal else format_duration(attrs.aggr_us * 1000)
 
 
 def _of(size: int, mapped: int) -> str:
