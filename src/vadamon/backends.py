@@ -184,9 +184,9 @@ def monitor(
     ...     for snapshot in snapshots:
     ...         print(snapshot.nr_accesses, "of", snapshot.nr_samples)
 
-    With an ``intervals_goal`` in ``attrs`` the intervals are tuned while it runs, and ``attrs`` of the monitor are those
-    that hold now. ``backend`` is one of `BACKENDS`, or "auto": the best that works here for these processes. Where that is not the
-    best of all, a VadamonWarning says which it is, and why. Without ``attrs`` the defaults of the backend are taken.
+    ``backend`` is one of `BACKENDS`, or "auto": the best that works here for these processes. Where that is not the
+    best of all, a VadamonWarning says which it is, and why. Without ``attrs`` the defaults of the backend are taken;
+    with an ``intervals_goal`` in them intervals are tuned as it runs, and ``attrs`` of the monitor are those of now.
     ``clear_budget`` is the share of one core that may be spent on clearing memory that can only be cleared all at once.
 
     Raises VadamonError where one of the processes cannot be watched, saying why and what would help.
