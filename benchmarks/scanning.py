@@ -42,7 +42,7 @@ while True:
     if size:
         dense[4 << 20:36 << 20:4096]
 """
-"""A process with so many pages spread over 1 TiB and, beside them, so many bytes, 32 MiB of which are read all along."""
+"""A process with so many pages spread over 1 TiB and, beside them, so many bytes, of which 32 MiB are read."""
 
 
 def scan_costs(pid: int) -> tuple[float, float, float]:
