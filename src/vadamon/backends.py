@@ -104,6 +104,21 @@ def scanning(budget: float | None) -> Backend:
     )
 
 
+def _open_comparer(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
+    from vadamon.monitors.live_compared import ProcessComparer
+
+    return ProcessComparer(pids, attrs, clear_budget=options.clear_budget, clock=options.clock)
+
+
+COMPARING = Backend(
+    "page-table",
+    shows="what a sample of pages tells, and what all of them do",
+    how="all page tables read by an eBPF walk, cleared by process_madvise",
+    rights="what page-table needs",
+    open=_open_comparer,
+)
+"""Gives a `ComparedMonitor`."""
+
 BACKENDS = {
     backend.name: backend
     for backend in (  # the best first

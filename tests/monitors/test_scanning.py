@@ -183,5 +183,5 @@ def test_the_duration_ends_within_an_interval():
 
 
 def test_intervals_are_not_tuned():
-    with pytest.raises(ValueError, match="budget"):
+    with pytest.raises(ValueError, match="not tuned"):
         ScanningMonitor([], replace(ATTRS, intervals_goal=IntervalsGoal()), VirtualClock())
