@@ -597,6 +597,20 @@ class TestEnd:
         assert by_page(b, b.nr_accesses, *second.hot).mean() > 2  # the first regions are coarse
         assert not b.unknown.any()
 
+    def test_targets_are_looked_for_at_the_start_and_at_each_update(self, world):
+        m = monitor(world, Process(world), update_us=250_000)
+        looked_at_ms = []
+
+        def look():
+            looked_at_ms.append(world.ms())
+            m.add(Target(10 + len(looked_at_ms), Process(world)))
+
+        m.look_for_targets = look
+        ids = [s.target_id for s in take(m, 2 + 2 + 3 + 3 + 3)]
+        assert looked_at_ms == [0, 250, 500]
+        # The second was taken in in the midst of an interval, the third at the end of one.
+        assert ids == [1, 11, 1, 11, 1, 11, 12, 1, 11, 12, 1, 11, 12]
+
     def test_leaving_the_context_lets_go_of_all(self, world):
         a, b = Process(world), Process(world)
         with monitor(world, a, b) as m:

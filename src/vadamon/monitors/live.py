@@ -13,7 +13,6 @@ from vadamon.clock import Clock, MonotonicClock
 from vadamon.monitors.following import DescendantFollower
 from vadamon.monitors.sampling import SamplingMonitor
 from vadamon.operations.base import Target
-from vadamon.snapshot import Snapshot
 
 
 class ProcessMonitor(SamplingMonitor):
@@ -39,8 +38,7 @@ class ProcessMonitor(SamplingMonitor):
         def open_target(pid: int) -> Target:
             return Target(pid, open_space(pid))
 
-        clock = clock or MonotonicClock()
-        self._follower = DescendantFollower(pids, open_target, clock) if follow_children else None
+        self._follower = DescendantFollower(pids, open_target) if follow_children else None
         with contextlib.ExitStack() as opened:
             targets = []
             for pid in dict.fromkeys(pids):
@@ -50,12 +48,12 @@ class ProcessMonitor(SamplingMonitor):
                 targets,
                 attrs or Attrs(),
                 operations.get("vaddr"),
-                clock,
+                clock or MonotonicClock(),
                 rng or np.random.default_rng(),
             )
             opened.pop_all()  # the monitor closes them from now on
 
-    def __next__(self) -> Snapshot:
+    def look_for_targets(self) -> None:
+        """Take in the descendants that have come, where they are to be followed."""
         if self._follower is not None:
             self._follower.look(self)
-        return super().__next__()

@@ -18,7 +18,6 @@ from vadamon.monitors.scanning import (
     ScanningMonitor,
     choose_sample_us,
 )
-from vadamon.snapshot import Snapshot
 
 _CLEARING = 0.25
 """Part of the budget for clear_refs."""
@@ -52,7 +51,7 @@ class ProcessScanner(ScanningMonitor):
             return ScannedTarget(pid, PageTableAddressSpace(pid, clear_budget))
 
         clock = clock or MonotonicClock()
-        self._follower = DescendantFollower(pids, open_target, clock) if follow_children else None
+        self._follower = DescendantFollower(pids, open_target) if follow_children else None
         with contextlib.ExitStack() as opened:
             targets = []
             for pid in dict.fromkeys(pids):
@@ -65,10 +64,10 @@ class ProcessScanner(ScanningMonitor):
             super().__init__(targets, attrs, clock, budget=budget)
             opened.pop_all()  # the monitor closes them from now on
 
-    def __next__(self) -> Snapshot:
+    def look_for_targets(self) -> None:
+        """Take in the descendants that have come, where they are to be followed."""
         if self._follower is not None:
             self._follower.look(self)
-        return super().__next__()
 
 
 def scan(

@@ -54,6 +54,7 @@ class SamplingMonitor:
         self._rng = rng
         self.duration_ns: int | None = None
         self._begun = False
+        self._is_prepared = False  # the sample under way, for all targets
         self._stopping = False
 
         # A tick is a time at which a sample is due: tick 0 is the start, tick k is k sample intervals later. (When the
@@ -103,15 +104,18 @@ class SamplingMonitor:
         self._stopping = True
 
     def add(self, target: Target) -> None:
-        """Take in one more target; to be called between two snapshots.
+        """Take in one more target; to be called between two snapshots, or from `look_for_targets`.
 
         Samples of the interval under way that it has missed count as void.
         """
         if self._begun:
-            # The sample under way has been prepared for the others already.
             self._operations.init(target, self.attrs)
+        if self._is_prepared:
             self._operations.prepare_access_checks(target, self._rng)
         self.targets.append(target)
+
+    def look_for_targets(self) -> None:
+        """Take in further targets, where a subclass knows of any: called at the start, and at each update interval."""
 
     def close(self) -> None:
         """Let go of all targets; there are no more snapshots."""
@@ -130,6 +134,7 @@ class SamplingMonitor:
 
     def _monitor(self) -> Iterator[Snapshot]:
         operations, clock, rng = self._operations, self._clock, self._rng
+        self.look_for_targets()
         for target in self.targets:
             operations.init(target, self.attrs)
         self._begun = True
@@ -141,6 +146,7 @@ class SamplingMonitor:
         while self.targets:
             for target in self.targets:
                 operations.prepare_access_checks(target, rng)
+            self._is_prepared = True
             tick = self._next_tick(self._now)
             # Only now, so that the time it takes whoever gets them does not shorten the time that is sampled.
             yield from snapshots
@@ -160,6 +166,7 @@ class SamplingMonitor:
                 break
             for target in self.targets:
                 operations.check_accesses(target)
+            self._is_prepared = False
             self._count_sample(tick, is_late)
             checked = tick
 
@@ -171,6 +178,7 @@ class SamplingMonitor:
             if self._now >= self._next_update:
                 for target in self.targets:
                     operations.update(target)
+                self.look_for_targets()
                 self._now = self._ticks_passed(self._now)
                 self._next_update = self._now - self._now % self._update_ticks + self._update_ticks
                 snapshots += self._end_aggregation()  # the update may have taken its time
