@@ -8,11 +8,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import vadamon
 from vadamon.workload import Area, Random, Stream, Sweep, Workload
 
 MIB = 1 << 20
 VADAMON = Path(sys.executable).with_name("vadamon")
-SECONDS = 10
+SECONDS = 12
+SETTLING_S = 3
 ROUNDS = 8
 ROUND_S = 2.5
 NR_REGIONS = (100, 1000)
@@ -21,7 +23,11 @@ NR_REGIONS = (100, 1000)
 def record(
     pid: int, path: Path, nr_regions: int | None = None, seconds: float | None = None
 ) -> "subprocess.Popen[str]":
-    options = [] if nr_regions is None else ["--min-regions", str(nr_regions), "--max-regions", str(2 * nr_regions)]
+    options = (
+        []
+        if nr_regions is None
+        else ["--min-regions", str(nr_regions * 2 // 3), "--max-regions", str(nr_regions * 4 // 3)]
+    )
     options += [] if seconds is None else ["--duration", f"{seconds}s"]
     return subprocess.Popen([VADAMON, "record", "-o", path, *options, str(pid)], stderr=subprocess.PIPE, text=True)
 
@@ -30,29 +36,31 @@ def sweep_area(kind: str = "private") -> Area:
     return Area("a", kind=kind, size=256 * MIB, patterns=[Sweep(offset=64 * MIB, length=32 * MIB)])
 
 
-def cost(path: Path, kind: str, nr_regions: int | None) -> tuple[float, float, str]:
-    """Return the share of a core (all of the process, its start too), resident MiB, and mean regions."""
+def cost(path: Path, kind: str, nr_regions: int | None) -> tuple[float, float, float, str]:
+    """Return the share of a core while it runs, the seconds to start and end, resident MiB, and mean regions."""
     with Workload([sweep_area(kind)]) as workload:
         time.sleep(0.5)
         recorder = record(workload.pid, path, nr_regions, SECONDS)
+        time.sleep(SETTLING_S)
+        begin, begin_cpu = time.monotonic_ns(), processor_ns(recorder.pid)
+        time.sleep(SECONDS - SETTLING_S - 1)
+        share = (processor_ns(recorder.pid) - begin_cpu) / (time.monotonic_ns() - begin)
         _, status, usage = os.wait4(recorder.pid, 0)
     recorder.returncode = os.waitstatus_to_exitcode(status)
     assert recorder.returncode == 0, recorder.stderr.read()
-    import vadamon
-
-    sizes = [len(s) for s in vadamon.open(path)]
-    return (usage.ru_utime + usage.ru_stime) / SECONDS, usage.ru_maxrss / 1024, f"{statistics.mean(sizes):.0f}"
+    start = usage.ru_utime + usage.ru_stime - share * SECONDS
+    mean = statistics.mean(len(s) for s in list(vadamon.open(path))[20:])
+    return share, start, usage.ru_maxrss / 1024, f"{mean:.0f}"
 
 
 def print_costs(path: Path) -> None:
     print(f"`vadamon record` for {SECONDS} s of 256 MiB, 32 MiB of it touched each millisecond; 5 ms/100 ms/1 s.\n")
-    print("| memory | regions asked | mean regions | core, start included | resident |")
+    print("| memory | regions | processor | to start and end | resident |")
     print("| --- | --- | --- | --- | --- |")
     for kind in ("private", "huge", "shared", "file"):
         for nr_regions in (None, *NR_REGIONS) if kind == "private" else (None,):
-            core, resident, mean = cost(path, kind, nr_regions)
-            asked = "10..1000" if nr_regions is None else f"{nr_regions}..{2 * nr_regions}"
-            print(f"| {kind} | {asked} | {mean} | {100 * core:.1f} % | {resident:.0f} MiB |", flush=True)
+            share, start, resident, mean = cost(path, kind, nr_regions)
+            print(f"| {kind} | {mean} | {100 * share:.1f} % | {start:.2f} s | {resident:.0f} MiB |", flush=True)
 
 
 def processor_ns(pid: int) -> int:
