@@ -88,9 +88,7 @@ def accuracy(
     return sums.result([delay for tracker in trackers.values() for delay in tracker.delays_ns])
 
 
-def _pairs(
-    snapshots: Iterable[Snapshot], truth: Iterable[TrueAccesses]
-) -> Iterator[tuple[Snapshot, TrueAccesses]]:
+def _pairs(snapshots: Iterable[Snapshot], truth: Iterable[TrueAccesses]) -> Iterator[tuple[Snapshot, TrueAccesses]]:
     truth = iter(truth)
     waiting: dict[int, deque[TrueAccesses]] = defaultdict(deque)
     for snapshot in snapshots:

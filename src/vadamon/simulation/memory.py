@@ -94,4 +94,6 @@ def _joined(runs: list[Runs]) -> Runs:
     if len(runs) == 1:
         return runs[0]
     nothing = np.empty(0, dtype=np.uint64)
-    return np.concatenate([nothing, *(start for start, _ in runs)]), np.concatenate([nothing, *(end for _, end in runs)])
+    return np.concatenate([nothing, *(start for start, _ in runs)]), np.concatenate(
+        [nothing, *(end for _, end in runs)]
+    )

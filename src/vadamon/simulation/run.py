@@ -91,7 +91,9 @@ def simulate(
         monitor = stack.enter_context(SamplingMonitor([target], attrs, operations.get("vaddr"), clock, rng))
         progress = record(monitor, writer, report=report)
     if not progress.nr_snapshots:
-        raise VadamonError(f"{source.name} ends before the first sample of {attrs.sample_us} us: give a shorter --sample")
+        raise VadamonError(
+            f"{source.name} ends before the first sample of {attrs.sample_us} us: give a shorter --sample"
+        )
     return progress
 
 

@@ -87,9 +87,7 @@ class Workload:
             phase_end_ns = self._phase_begin_ns + self.phases[phase].duration_ns
             stop_ns = min(end_ns, phase_end_ns)
             for pattern in self._patterns[phase]:
-                pattern.touch(
-                    memory, self._now_ns - self._phase_begin_ns, stop_ns - self._phase_begin_ns, self._rng
-                )
+                pattern.touch(memory, self._now_ns - self._phase_begin_ns, stop_ns - self._phase_begin_ns, self._rng)
             self._now_ns = stop_ns
             if stop_ns == phase_end_ns:
                 self._phase += 1
