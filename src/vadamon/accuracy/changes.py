@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from vadamon.accuracy.runs import Runs, common_size, difference, size
+from vadamon.ranges import Ranges, sizes_within, subtract, total_size
 
-_NOTHING: Runs = (np.empty(0, np.uint64), np.empty(0, np.uint64))
+_NOTHING: Ranges = (np.empty(0, np.uint64), np.empty(0, np.uint64))
 
 
 class ChangeTracker:
@@ -28,7 +28,7 @@ class ChangeTracker:
         self._seen_ns: int | None = None
         self._is_changing = False
 
-    def add(self, start_ns: int, end_ns: int, hot: Runs, found_hot: Runs) -> None:
+    def add(self, start_ns: int, end_ns: int, hot: Ranges, found_hot: Ranges) -> None:
         """Take in one interval: what was hot, and what its snapshot found hot."""
         changed = _is_change(self._hot, hot)
         if changed and self._is_changing:
@@ -52,12 +52,22 @@ class ChangeTracker:
         self._begin_ns = self._seen_ns = None
 
 
-def _is_change(before: Runs, after: Runs) -> bool:
-    common = common_size(before, after)
-    either = size(before) + size(after) - common
+def _is_change(before: Ranges, after: Ranges) -> bool:
+    common = _common_size(before, after)
+    either = total_size(before) + total_size(after) - common
     return 4 * (either - common) > either
 
 
-def _is_seen(before: Runs, after: Runs, found: Runs) -> bool:
-    became, ceased = difference(after, before), difference(before, after)
-    return 2 * common_size(became, found) >= size(became) and 2 * common_size(ceased, found) <= size(ceased)
+def _is_seen(before: Ranges, after: Ranges, found: Ranges) -> bool:
+    became, ceased = _without(after, before), _without(before, after)
+    found_of_became, found_of_ceased = _common_size(became, found), _common_size(ceased, found)
+    return 2 * found_of_became >= total_size(became) and 2 * found_of_ceased <= total_size(ceased)
+
+
+def _common_size(one: Ranges, other: Ranges) -> int:
+    return int(sizes_within(one, *other).sum())
+
+
+def _without(ranges: Ranges, minus: Ranges) -> Ranges:
+    start, end, _ = subtract(*ranges, minus)
+    return start, end

@@ -3,16 +3,16 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vadamon.accuracy.changes import ChangeTracker
-from vadamon.accuracy.runs import Runs, run_of, segments, union
+from vadamon.accuracy.runs import values_at
 from vadamon.accuracy.truth import TrueAccesses
 from vadamon.attrs import Attrs
 from vadamon.errors import VadamonError
+from vadamon.ranges import Ranges, union
 from vadamon.snapshot import Snapshot
 
 
@@ -113,7 +113,7 @@ class _Threshold:
         is_hot: NDArray[np.bool_] = nr_accesses.astype(np.uint64) * self.nr_samples >= self.nr_accesses * nr_samples
         return is_hot
 
-    def hot(self, interval: TrueAccesses | Snapshot, known: NDArray[np.bool_] | bool = True) -> Runs:
+    def hot(self, interval: TrueAccesses | Snapshot, known: NDArray[np.bool_] | bool = True) -> Ranges:
         hot = self.is_hot(interval.nr_accesses, interval.nr_samples) & known
         return union(interval.start[hot], interval.end[hot])
 
@@ -130,11 +130,13 @@ class _Sums:
         self._frequency_errors = 0.0
 
     def add(self, snapshot: Snapshot, true: TrueAccesses) -> None:
-        start, end = segments(true.start, true.end, snapshot.start, snapshot.end)
-        sizes = end - start
-        accesses = _at(start, (true.start, true.end), true.nr_accesses)
-        found = _at(start, (snapshot.start, snapshot.end), np.where(snapshot.unknown, 0, snapshot.nr_accesses))
-        unknown = _at(start, (snapshot.start, snapshot.end), snapshot.unknown)
+        # All is alike between one of these cuts and the next.
+        cuts = np.unique(np.concatenate((true.start, true.end, snapshot.start, snapshot.end)))
+        start, sizes = cuts[:-1], np.diff(cuts)
+        regions = snapshot.start, snapshot.end
+        accesses = values_at(start, (true.start, true.end), true.nr_accesses)
+        found = values_at(start, regions, np.where(snapshot.unknown, 0, snapshot.nr_accesses))
+        unknown = values_at(start, regions, snapshot.unknown)
 
         hot = self.threshold.is_hot(accesses, true.nr_samples)
         found_hot = self.threshold.is_hot(found, snapshot.nr_samples)
@@ -174,14 +176,6 @@ class _Sums:
             unknown_bytes=self._unknown / n,
             delays_ns=tuple(delays_ns),
         )
-
-
-def _at(points: NDArray[np.uint64], runs: Runs, values: NDArray[Any]) -> NDArray[Any]:
-    """Return the value of the run each point is in; 0 in no run."""
-    index, inside = run_of(runs, points)
-    at = np.zeros(len(points), values.dtype)
-    at[inside] = values[index[inside]]
-    return at
 
 
 def _sum(sizes: NDArray[np.uint64], chosen: NDArray[np.bool_]) -> int:

@@ -1,7 +1,7 @@
 """The truth: what pages a program accessed, and how often, in each aggregation interval; in memory and in a file.
 
-A truth file is an Arrow IPC stream with one row an interval. The pages are runs that are accessed alike, kept as the gap
-to the run before (the first: to 0) and the size.
+A truth file is an Arrow IPC stream with one row an interval. The pages are runs that are accessed alike, kept as the
+gap to the run before (the first: to 0) and the size.
 """
 
 import os
@@ -128,10 +128,9 @@ def read_truth(path: str | os.PathLike[str]) -> Iterator[TrueAccesses]:
 def _encode(intervals: list[TrueAccesses]) -> pa.RecordBatch:
     lengths = [len(interval.start) for interval in intervals]
     offsets = np.cumsum([0, *lengths])
-    start, end, nr_accesses = (
-        np.concatenate([getattr(interval, name) for interval in intervals] or [np.empty(0)]).astype(dtype)
-        for name, dtype in (("start", np.uint64), ("end", np.uint64), ("nr_accesses", np.uint32))
-    )
+    start = np.concatenate([interval.start for interval in intervals] or [np.empty(0, np.uint64)])
+    end = np.concatenate([interval.end for interval in intervals] or [np.empty(0, np.uint64)])
+    nr_accesses = np.concatenate([interval.nr_accesses for interval in intervals] or [np.empty(0, np.uint32)])
     gap = start.copy()
     gap[1:] -= end[:-1]
     first = offsets[:-1][np.diff(offsets) > 0]
@@ -145,10 +144,11 @@ def _encode(intervals: list[TrueAccesses]) -> pa.RecordBatch:
 
 
 def _decode(batch: pa.RecordBatch) -> Iterator[TrueAccesses]:
-    offsets = batch.column("runs").offsets.to_numpy()
-    gap, size, nr_accesses = (column.to_numpy() for column in batch.column("runs").values.flatten())
+    runs: Any = batch.column("runs")
+    offsets = runs.offsets.to_numpy()
+    gap, size, nr_accesses = (column.to_numpy() for column in runs.values.flatten())
     numbers = [batch.column(name).to_pylist() for name in ("target_id", "start_ns", "end_ns", "nr_samples")]
     for i, (target_id, start_ns, end_ns, nr_samples) in enumerate(zip(*numbers, strict=True)):
-        runs = slice(offsets[i], offsets[i + 1])
-        end = np.cumsum(gap[runs] + size[runs])
-        yield TrueAccesses(target_id, start_ns, end_ns, nr_samples, end - size[runs], end, nr_accesses[runs])
+        mine = slice(offsets[i], offsets[i + 1])
+        end = np.cumsum(gap[mine] + size[mine])
+        yield TrueAccesses(target_id, start_ns, end_ns, nr_samples, end - size[mine], end, nr_accesses[mine])

@@ -17,7 +17,7 @@ _PATH = click.Path(path_type=Path)
 
 @click.command(options_metavar="[OPTIONS]")
 @click.option("--threshold", type=click.IntRange(min=1), metavar="N",
-              help="Memory is hot that is accessed in so many samples of an interval.  [default: half of them]")  # fmt: skip
+              help="Hot is what is accessed in so many samples of an interval.  [default: half]")  # fmt: skip
 @click.option("--skip", type=Duration(), default="0s", metavar="TIME", help="Leave out the beginning.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How.")
 @click.argument("recording", type=_PATH)
@@ -63,7 +63,7 @@ def _in_words(result: "Accuracy") -> str:
         rows.append(("changes seen", f"{len(seen)} of {len(result.delays_ns)}"))
     width = max(len(name) for name, _ in rows)
     lines = [
-        f"{result.nr_intervals} intervals; hot is accessed in {result.threshold} of {result.nr_samples} samples or more",
+        f"{result.nr_intervals} intervals; hot: accessed in {result.threshold} of {result.nr_samples} samples or more",
         "",
         *(f"{name:<{width}}  {value}" for name, value in rows),
     ]

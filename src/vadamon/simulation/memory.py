@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from vadamon.accuracy.runs import Runs, overlaps, union
+from vadamon.accuracy.runs import overlaps
 from vadamon.accuracy.truth import TrueAccesses
 from vadamon.address_space.simulated import SimulatedAddressSpace
 from vadamon.attrs import Attrs
+from vadamon.ranges import Ranges, union
 
 PAGE_SIZE = 4096
 
@@ -55,8 +56,8 @@ class TruthKeeper:
         self._keep = keep
         self._start_ns = 0
         self._end_ns = 0
-        self._now: list[Runs] = []
-        self._samples: list[Runs] = []
+        self._now: list[Ranges] = []
+        self._samples: list[Ranges] = []
 
     def touch(self, start: int, end: int, step: int) -> None:
         """Note an access to the addresses ``range(start, end, step)``; ``start`` begins a page where step is one."""
@@ -90,10 +91,10 @@ class TruthKeeper:
         self._start_ns = self._end_ns
 
 
-def _joined(runs: list[Runs]) -> Runs:
-    if len(runs) == 1:
-        return runs[0]
+def _joined(ranges: list[Ranges]) -> Ranges:
+    if len(ranges) == 1:
+        return ranges[0]
     nothing = np.empty(0, dtype=np.uint64)
-    return np.concatenate([nothing, *(start for start, _ in runs)]), np.concatenate(
-        [nothing, *(end for _, end in runs)]
+    return np.concatenate([nothing, *(start for start, _ in ranges)]), np.concatenate(
+        [nothing, *(end for _, end in ranges)]
     )

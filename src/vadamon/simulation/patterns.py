@@ -99,13 +99,13 @@ class Zipf:
         self._first_page = start - start % PAGE_SIZE
         nr_pages = -(-(start + size - self._first_page) // PAGE_SIZE)
         weights = np.arange(1, nr_pages + 1, dtype=np.float64) ** -exponent
-        self._shares = weights / weights.sum()
+        self._shares: NDArray[np.float64] = weights / weights.sum()
         self._up_to = np.cumsum(self._shares)
         self._up_to[-1] = 1.0  # whatever the rounding came to
         self._rate = rate
         self._write = write
         self._page_of_rank = rng.permutation(nr_pages) if shuffled and rng is not None else None
-        self._touch_probability = (-1.0, self._shares)
+        self._touch_probability: tuple[float, NDArray[np.float64]] = (-1.0, self._shares)
 
     def touch(self, memory: Memory, begin_ns: int, end_ns: int, rng: np.random.Generator) -> None:
         """See `Pattern`."""

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -67,9 +67,8 @@ def simulate(
 ) -> Progress:
     """Run a program from its beginning to its end, and record it in ``output``; keep the truth in ``truth``.
 
-    The same program, attributes and seed make the same bytes, with the same version of vadamon, NumPy and PyArrow: so the
-    recording says nothing of this machine, its wall-clock time begins in 1970, and its command line has no paths. What the
-    program does at random depends on the seed alone, not on the attributes.
+    The same program, attributes and seed make the same bytes, with the same versions of vadamon, NumPy and PyArrow: so
+    the recording says nothing of this machine, its wall-clock time begins in 1970, and its command line has no paths.
 
     Raises VadamonError where a file cannot be read or written, or the program ends before the first sample.
     """
@@ -108,7 +107,7 @@ def open_source(
     """Return the program that a file describes; ``-`` is standard input. ``stack`` closes what has to stay open.
 
     The file is a workload in TOML or in masim's format, or a trace of lackey or of perf script; ``form``, one of
-    `FORMATS`, says which, and ``auto`` that its beginning tells. A name of `shipped_workloads` stands for that workload,
+    `FORMATS`, says which, and ``auto`` that its beginning tells. A name of `shipped_workloads` stands for that one,
     unless there is a file of that name.
 
     Raises VadamonError where the file cannot be read, or is none of these.
@@ -137,7 +136,7 @@ def shipped_workloads() -> list[str]:
     return sorted(Path(file.name).stem for file in (files("vadamon.simulation") / "workloads").iterdir())
 
 
-def _open(path: Path, stack: ExitStack) -> BinaryIO:
+def _open(path: Path, stack: ExitStack) -> IO[bytes]:
     if str(path) == "-":
         return sys.stdin.buffer
     shipped = files("vadamon.simulation") / "workloads" / f"{path}.toml"
@@ -157,6 +156,6 @@ def _detect(path: Path, beginning: bytes) -> str:
     if "[[" in text:
         return "toml"
     raise VadamonError(
-        f"{path} is neither a workload nor a memory trace: expected is TOML, or the format of masim, lackey or perf script; "
-        "say which with --format"
+        f"{path} is neither a workload nor a memory trace: expected is TOML, or the format of masim, lackey or perf "
+        "script; say which with --format"
     )

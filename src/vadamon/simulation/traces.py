@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,8 @@ class Trace:
     timestamps; it begins at 0 with the first access.
 
     Memory is mapped as ``mappings`` say; what they lack is mapped when it is accessed, in whole pages and with the gaps
-    up to 1 MiB between them. The monitor is to find something mapped from the beginning: so what the first block of the trace
-    accesses is.
+    up to 1 MiB between them. What the first block of the trace accesses is mapped from the beginning, so that the
+    monitor finds something.
 
     Raises VadamonError, after `begin`, where the file cannot be read or holds no access.
     """
@@ -44,7 +44,7 @@ class Trace:
     def __init__(
         self,
         name: str,
-        file: BinaryIO,
+        file: IO[bytes],
         form: str,
         *,
         beginning: bytes = b"",

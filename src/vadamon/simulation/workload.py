@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def place(regions: list[tuple[str, int, int | None]]) -> tuple[Region, ...]:
         if start is None or region.end > _FIRST_START:
             free = max(free, -(-region.end // _ALIGNMENT) * _ALIGNMENT + _ALIGNMENT)
     in_order = sorted(placed, key=lambda region: region.start)
-    for below, above in zip(in_order, in_order[1:], strict=False):
+    for below, above in pairwise(in_order):
         if below.end > above.start:
             raise ValueError(f"regions {below.name!r} and {above.name!r} overlap: give one of them another start")
     return tuple(placed)
