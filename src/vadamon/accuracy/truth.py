@@ -119,10 +119,10 @@ def read_truth(path: str | os.PathLike[str]) -> Iterator[TrueAccesses]:
                 raise VadamonError(f"{path} was written by a newer vadamon: install that")
             for batch in stream:
                 yield from _decode(batch)
-    except pa.ArrowInvalid as error:
+    except (OSError, pa.ArrowInvalid) as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise VadamonError(f"cannot read {path}: {error.strerror}") from error
         raise VadamonError(f"{path} is not a truth file, or is damaged: simulate again with --truth") from error
-    except OSError as error:
-        raise VadamonError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _encode(intervals: list[TrueAccesses]) -> pa.RecordBatch:

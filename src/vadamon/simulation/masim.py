@@ -1,9 +1,9 @@
 """Workloads from configuration files of masim, the memory access simulator (https://github.com/sjp38/masim).
 
 Paragraphs are parted by empty lines; lines that begin with ``#`` do not count. The first paragraph has one region
-a line: its name, its size in bytes, and perhaps a file to load, which does not matter here. Each other one is a phase: its
-name, its milliseconds, and what it accesses, one a line: region, 1 for random or 0 for sequential, stride in bytes,
-weight, and perhaps ``ro``, ``wo`` or ``rw``.
+a line: its name, its size in bytes, and perhaps a file to load, which does not matter here. Each other one is a
+phase: its name, its milliseconds, and what it accesses, one a line: region, 1 for random or 0 for sequential, stride
+in bytes, weight, and perhaps ``ro``, ``wo`` or ``rw``.
 
 masim accesses memory as fast as the machine can. Here it has a rate, which the weights share out.
 """
