@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vadamon import VadamonError
@@ -24,6 +24,7 @@ def plain(true: TrueAccesses) -> tuple[object, ...]:
     return *numbers, true.start.tolist(), true.end.tolist(), true.nr_accesses.tolist()
 
 
+@settings(deadline=None)
 @given(every=st.lists(RUNS, max_size=150))
 def test_what_is_read_is_what_was_written(
     every: list[list[tuple[int, int, int]]], tmp_path_factory: pytest.TempPathFactory

@@ -89,7 +89,7 @@ def test_regions_without_a_start_do_not_meet_any_other() -> None:
         ('"5e3 accesses/s"\n', '"5e3 acc', 31, "no TOML: "),
         ("repeat = 2", "repeat = 0", 1, "repeat is 0: expected is a number of times, at least 1"),
         ("repeat = 2", "again = 2", 1, "again is not known here: expected is one of repeat, regions, phases"),
-        ("[[phases]]", "[phases]", 12, "no TOML: "),
+        ("[[phases]]", "[phases]", 21, "no TOML: "),
         ('name = "stack"', 'name = "heap"', 8, "there are two regions 'heap': name them differently"),
         ('name = "stack"', "", 7, "name is missing: expected is a text"),
         ('size = "6000B"', "size = 6000", 9, 'size is 6000: expected is a size with its unit, such as "4KiB"'),
