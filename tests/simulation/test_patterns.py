@@ -19,10 +19,11 @@ class Pages(Memory):
         self.touched: set[int] = set()
 
     def touch(self, start: int, end: int, step: int, write: bool = False) -> None:
-        self.touched.update((a - START) // PAGE_SIZE for a in range(start, end, step))
-        self.touched.add((start + (end - 1 - start) // step * step - START) // PAGE_SIZE)
-        if step <= PAGE_SIZE:
-            self.touched.add((end - 1 - START) // PAGE_SIZE)
+        last = (start + (end - 1 - start) // step * step - START) // PAGE_SIZE
+        if step < PAGE_SIZE:  # no page is skipped
+            self.touched.update(range((start - START) // PAGE_SIZE, last + 1))
+        else:
+            self.touched.update((address - START) // PAGE_SIZE for address in range(start, end, step))
 
     def touch_addresses(self, addresses: np.ndarray, write: bool = False) -> None:
         self.touched.update(((addresses - np.uint64(START)) // np.uint64(PAGE_SIZE)).tolist())

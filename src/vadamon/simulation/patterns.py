@@ -15,6 +15,8 @@ from vadamon.simulation.memory import PAGE_SIZE, Memory
 CACHE_LINE = 64
 _SURE = 40.0
 """Accesses that a page gets on average, from which on it is touched: the rest is less than a double can tell."""
+_FEW = 1 / 8
+"""Accesses that a page gets on average, below which it is quicker to draw each access than whether each page is hit."""
 
 
 class Pattern(Protocol):
@@ -73,7 +75,7 @@ class Random:
         if mean >= _SURE * self._nr_pages:
             memory.touch(self._start, self._end, 1, self._write)
             return
-        if mean < self._nr_pages:
+        if mean < _FEW * self._nr_pages:
             pages = rng.integers(self._nr_pages, size=rng.poisson(mean))
         else:
             pages = np.flatnonzero(rng.random(self._nr_pages) < -np.expm1(-mean / self._nr_pages))
@@ -99,22 +101,22 @@ class Zipf:
         self._first_page = start - start % PAGE_SIZE
         nr_pages = -(-(start + size - self._first_page) // PAGE_SIZE)
         weights = np.arange(1, nr_pages + 1, dtype=np.float64) ** -exponent
+        if shuffled and rng is not None:
+            rng.shuffle(weights)
         self._shares: NDArray[np.float64] = weights / weights.sum()
         self._up_to = np.cumsum(self._shares)
         self._up_to[-1] = 1.0  # whatever the rounding came to
         self._rate = rate
         self._write = write
-        self._page_of_rank = rng.permutation(nr_pages) if shuffled and rng is not None else None
         self._touch_probability: tuple[float, NDArray[np.float64]] = (-1.0, self._shares)
 
     def touch(self, memory: Memory, begin_ns: int, end_ns: int, rng: np.random.Generator) -> None:
         """See `Pattern`."""
         mean = float(self._rate * (end_ns - begin_ns) / 1_000_000_000)
-        if mean < len(self._shares):
-            ranks = np.searchsorted(self._up_to, rng.random(rng.poisson(mean)), side="right")
+        if mean < _FEW * len(self._shares):
+            pages = np.searchsorted(self._up_to, rng.random(rng.poisson(mean)), side="right")
         else:
-            ranks = np.flatnonzero(rng.random(len(self._shares)) < self._probability(mean))
-        pages = ranks if self._page_of_rank is None else self._page_of_rank[ranks]
+            pages = np.flatnonzero(rng.random(len(self._shares)) < self._probability(mean))
         _touch_pages(memory, self._first_page, pages, self._write)
 
     def _probability(self, mean: float) -> NDArray[np.float64]:
