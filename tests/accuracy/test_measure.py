@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,13 @@ def test_snapshots_are_compared_with_the_interval_of_their_middle() -> None:
     assert (result.nr_intervals, result.f1) == (4, 1)
     with pytest.raises(VadamonError, match="no snapshot lies in the time of the truth"):
         accuracy([found([(0, 10, 20)], 9)], truth, Attrs())
+
+
+def test_memory_whose_truth_is_unknown_is_left_out() -> None:
+    partly = replace(true([(0, 50, 20)]), unknown=arrays([(50, 80, 0), (90, 100, 0)])[:2])
+    result = accuracy([found([(0, 70, 20), (70, 200, 0)])], [partly], Attrs())
+    assert (result.hot_bytes, result.found_hot_bytes, result.untold_bytes) == (50, 50, 40)
+    assert (result.f1, result.wss_error, result.frequency_error) == (1, 0, 0)
 
 
 def test_targets_are_kept_apart() -> None:

@@ -78,7 +78,7 @@ def test_random_patterns_touch_as_many_pages_as_poisson_says(kind: type[Random] 
 def test_shuffled_ranks_are_a_permutation() -> None:
     rate = Fraction(10**9)
     in_order = Zipf(START, 100 * PAGE_SIZE, rate, exponent=3.0)
-    shuffled = Zipf(START, 100 * PAGE_SIZE, rate, exponent=3.0, shuffled=True, rng=np.random.default_rng(2))
+    shuffled = Zipf(START, 100 * PAGE_SIZE, rate, exponent=3.0, shuffle=np.random.default_rng(2))
     one, other = touched(in_order, 0, 100_000), touched(shuffled, 0, 100_000)
     assert len(one) == len(other)
     assert 0 in one

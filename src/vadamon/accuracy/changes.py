@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vadamon.ranges import Ranges, sizes_within, subtract, total_size
+from vadamon.ranges import Ranges, sizes_within, total_size, without
 
 _NOTHING: Ranges = (np.empty(0, np.uint64), np.empty(0, np.uint64))
 
@@ -59,15 +59,10 @@ def _is_change(before: Ranges, after: Ranges) -> bool:
 
 
 def _is_seen(before: Ranges, after: Ranges, found: Ranges) -> bool:
-    became, ceased = _without(after, before), _without(before, after)
+    became, ceased = without(after, before), without(before, after)
     found_of_became, found_of_ceased = _common_size(became, found), _common_size(ceased, found)
     return 2 * found_of_became >= total_size(became) and 2 * found_of_ceased <= total_size(ceased)
 
 
 def _common_size(one: Ranges, other: Ranges) -> int:
     return int(sizes_within(one, *other).sum())
-
-
-def _without(ranges: Ranges, minus: Ranges) -> Ranges:
-    start, end, _ = subtract(*ranges, minus)
-    return start, end

@@ -1,18 +1,19 @@
 """How accurate a recording is, by bytes."""
 
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vadamon.accuracy.changes import ChangeTracker
+from vadamon.accuracy.pairing import pairs
 from vadamon.accuracy.runs import values_at
 from vadamon.accuracy.truth import TrueAccesses
 from vadamon.attrs import Attrs
 from vadamon.errors import VadamonError
-from vadamon.ranges import Ranges, union
+from vadamon.ranges import Ranges, union, without
 from vadamon.snapshot import Snapshot
 
 
@@ -48,6 +49,8 @@ class Accuracy:
     """Mean of |found - true| share of samples, over the bytes that were accessed or found accessed."""
     unknown_bytes: float
     """Memory in regions of which nothing was known, on average."""
+    untold_bytes: float
+    """Memory of which the truth is not known, on average; it is left out of all else."""
     delays_ns: tuple[int | None, ...]
     """How long each change of the hot memory took to be seen, see `ChangeTracker`; None where it was not."""
 
@@ -62,10 +65,9 @@ def accuracy(
 ) -> Accuracy:
     """Compare snapshots with the truth of the same targets.
 
-    Both have to be in the order of their times. Each snapshot is compared with the interval that holds its middle, so
-    those of a live recording need not be cut at the same times to the nanosecond; snapshots without one are left out,
-    and those that begin before ``from_ns``. Memory is hot that is accessed in at least ``threshold`` of
-    the samples of a whole aggregation interval; if not given, in half of them, rounded up.
+    Both have to be in the order of their times; `pairs` says how they are matched by them. Snapshots that begin before
+    ``from_ns`` are left out. Memory is hot that is accessed in at least ``threshold`` of the samples of a whole
+    aggregation interval of ``attrs``; if not given, in half of them, rounded up.
 
     Raises VadamonError where no snapshot has a truth to compare with, ValueError for a threshold out of range.
     """
@@ -76,8 +78,9 @@ def accuracy(
         raise ValueError(f"the threshold must be 1 to {nr_samples} samples, not {threshold}")
     sums = _Sums(_Threshold(threshold, nr_samples))
     trackers: dict[int, ChangeTracker] = defaultdict(lambda: ChangeTracker(from_ns))
-    for snapshot, true in _pairs(snapshots, truth):
-        hot, found_hot = sums.threshold.hot(true), sums.threshold.hot(snapshot, ~snapshot.unknown)
+    for snapshot, true in pairs(snapshots, truth):
+        hot = without(sums.threshold.hot(true), true.unknown)
+        found_hot = without(sums.threshold.hot(snapshot, ~snapshot.unknown), true.unknown)
         trackers[true.target_id].add(true.start_ns, snapshot.end_ns, hot, found_hot)
         if from_ns is None or snapshot.start_ns >= from_ns:
             sums.add(snapshot, true)
@@ -86,22 +89,6 @@ def accuracy(
     for tracker in trackers.values():
         tracker.end()
     return sums.result([delay for tracker in trackers.values() for delay in tracker.delays_ns])
-
-
-def _pairs(snapshots: Iterable[Snapshot], truth: Iterable[TrueAccesses]) -> Iterator[tuple[Snapshot, TrueAccesses]]:
-    truth = iter(truth)
-    waiting: dict[int, deque[TrueAccesses]] = defaultdict(deque)
-    for snapshot in snapshots:
-        middle_ns = (snapshot.start_ns + snapshot.end_ns) // 2
-        mine = waiting[snapshot.target_id]
-        while True:
-            while mine and mine[0].end_ns <= middle_ns:
-                mine.popleft()
-            if mine or (interval := next(truth, None)) is None:
-                break
-            waiting[interval.target_id].append(interval)
-        if mine and mine[0].start_ns <= middle_ns:
-            yield snapshot, mine[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +113,16 @@ class _Sums:
         self.threshold = threshold
         self._hot = self._found_hot = self._hot_in_both = 0
         self._wss = self._found_wss = self._wss_errors = 0
-        self._compared = self._unknown = 0
+        self._compared = self._unknown = self._untold = 0
         self._frequency_errors = 0.0
 
     def add(self, snapshot: Snapshot, true: TrueAccesses) -> None:
         # All is alike between one of these cuts and the next.
-        cuts = np.unique(np.concatenate((true.start, true.end, snapshot.start, snapshot.end)))
+        cuts = np.unique(np.concatenate((true.start, true.end, *true.unknown, snapshot.start, snapshot.end)))
         start, sizes = cuts[:-1], np.diff(cuts)
+        is_told = ~values_at(start, true.unknown, np.ones(len(true.unknown[0]), np.bool_))
+        self._untold += _sum(sizes, ~is_told)
+        start, sizes = start[is_told], sizes[is_told]
         regions = snapshot.start, snapshot.end
         accesses = values_at(start, (true.start, true.end), true.nr_accesses)
         found = values_at(start, regions, np.where(snapshot.unknown, 0, snapshot.nr_accesses))
@@ -174,6 +164,7 @@ class _Sums:
             wss_error=_ratio(self._wss_errors, self._wss),
             frequency_error=_ratio(self._frequency_errors, self._compared),
             unknown_bytes=self._unknown / n,
+            untold_bytes=self._untold / n,
             delays_ns=tuple(delays_ns),
         )
 

@@ -6,7 +6,7 @@ gap to the run before (the first: to 0) and the size.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,6 +16,7 @@ import pyarrow.ipc as ipc
 from numpy.typing import NDArray
 
 from vadamon.errors import VadamonError
+from vadamon.ranges import Ranges
 
 FORMAT_VERSION = 1
 _MOST_UNWRITTEN = 65_536  # runs, so that memory is bounded
@@ -41,6 +42,8 @@ class TrueAccesses:
     (uint32[n]) tells how often they were accessed: in how many of the ``nr_samples`` sample intervals, at least once.
     It is what a monitor finds that checks every page in every sample, so it compares with the ``nr_accesses`` of a
     snapshot. Pages in no run were not accessed. Times are those of the recording.
+
+    Of pages in the sorted ranges ``unknown`` it is not known what was accessed; those of a simulation always are.
     """
 
     target_id: int
@@ -50,10 +53,11 @@ class TrueAccesses:
     start: NDArray[np.uint64]
     end: NDArray[np.uint64]
     nr_accesses: NDArray[np.uint32]
+    unknown: Ranges = field(default_factory=lambda: (np.empty(0, np.uint64), np.empty(0, np.uint64)))
 
 
 class TruthWriter:
-    """Append intervals to a truth file. Use it as a context manager, or call `close`.
+    """Append intervals to a truth file, of which all is known. Use it as a context manager, or call `close`.
 
     Raises VadamonError where the path cannot be written.
     """

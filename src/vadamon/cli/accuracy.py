@@ -23,15 +23,18 @@ _PATH = click.Path(path_type=Path)
 @click.argument("recording", type=_PATH)
 @click.argument("truth", type=_PATH)
 def accuracy(recording: Path, truth: Path, threshold: int | None, skip: int, form: str) -> None:
-    """Tell how accurate a recording is, by bytes, where the truth is known (`vadamon simulate --truth`)."""
+    """Tell how accurate a recording is, by bytes, where the truth is known.
+
+    TRUTH is what `vadamon simulate --truth` has written or, of a live process, a recording with --scan of the same time.
+    """
     from vadamon.accuracy.measure import accuracy
-    from vadamon.accuracy.truth import read_truth
+    from vadamon.accuracy.scanned import open_truth
     from vadamon.recording.reader import Recording
 
     opened = Recording(recording)
     from_ns = opened.header.start_ns + skip if skip else None
     try:
-        result = accuracy(opened, read_truth(truth), opened.attrs, threshold=threshold, from_ns=from_ns)
+        result = accuracy(opened, open_truth(truth, opened.attrs), opened.attrs, threshold=threshold, from_ns=from_ns)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     click.echo(json.dumps(_plain(result)) if form == "json" else _in_words(result))
@@ -56,6 +59,8 @@ def _in_words(result: "Accuracy") -> str:
     ]
     if result.unknown_bytes:
         rows.append(("unknown", format_size(round(result.unknown_bytes))))
+    if result.untold_bytes:
+        rows.append(("left out: truth unknown", format_size(round(result.untold_bytes))))
     if seen := [delay for delay in result.delays_ns if delay is not None]:
         longest, mean = format_duration(max(seen)), format_duration(sum(seen) // len(seen))
         rows.append(("changes are seen after", f"{mean} on average, {longest} at most"))

@@ -85,7 +85,8 @@ class Random:
 class Zipf:
     """Accesses to random pages, of which the one of rank k gets a share in proportion to ``k ** -exponent``.
 
-    Ranks go up with the addresses or, with ``shuffled``, are spread at random. ``rate`` is in accesses a second.
+    Ranks go up with the addresses or, with a generator to ``shuffle`` them by, are spread at random. ``rate`` is in
+    accesses a second.
     """
 
     def __init__(
@@ -95,14 +96,13 @@ class Zipf:
         rate: Fraction,
         write: bool = False,
         exponent: float = 1.0,
-        shuffled: bool = False,
-        rng: np.random.Generator | None = None,
+        shuffle: np.random.Generator | None = None,
     ) -> None:
         self._first_page = start - start % PAGE_SIZE
         nr_pages = -(-(start + size - self._first_page) // PAGE_SIZE)
         weights = np.arange(1, nr_pages + 1, dtype=np.float64) ** -exponent
-        if shuffled and rng is not None:
-            rng.shuffle(weights)
+        if shuffle is not None:
+            shuffle.shuffle(weights)
         self._shares: NDArray[np.float64] = weights / weights.sum()
         self._up_to = np.cumsum(self._shares)
         self._up_to[-1] = 1.0  # whatever the rounding came to

@@ -46,7 +46,8 @@ class Touch:
         if self.pattern == "random":
             return Random(self.start, self.size, self.rate, self.write)
         if self.pattern == "zipf":
-            return Zipf(self.start, self.size, self.rate, self.write, self.exponent, self.shuffled, rng)
+            shuffle = rng if self.shuffled else None
+            return Zipf(self.start, self.size, self.rate, self.write, self.exponent, shuffle)
         return Sequential(self.start, self.size, self.rate, self.write, self.stride)
 
 
