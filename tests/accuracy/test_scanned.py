@@ -55,7 +55,7 @@ def test_what_does_not_hold_every_page_is_no_truth(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     with pytest.raises(VadamonError, match="x is not a truth file"):
         list(open_truth(tmp_path / "x", Attrs()))
-    with pytest.raises(VadamonError, match="cannot read .*none: No such file"):
+    with pytest.raises(VadamonError, match=r"cannot read .*none: No such file"):
         open_truth(tmp_path / "none", Attrs())
 
 

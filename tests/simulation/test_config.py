@@ -24,7 +24,7 @@ name = "all"
 duration = "1.5s"
 touches = [
     { region = "heap", pattern = "sequential", rate = "10 sweeps/s" },
-    { region = "heap", pattern = "strided", stride = "8KiB", rate = "0.5 sweeps/s", offset = "512KiB", access = "write" },
+    { region = "heap", pattern = "strided", stride = "8KiB", offset = "512KiB", rate = "1 sweeps/s", access = "write" },
     { region = "stack", pattern = "random", rate = "2MiB/s" },
 ]
 
@@ -55,7 +55,7 @@ def test_everything() -> None:
             1_500_000_000,
             (
                 Touch(start=HEAP, size=1 << 20, pattern="sequential", rate=Fraction(10 << 14)),
-                Touch(start=HEAP + half, size=half, pattern="strided", rate=Fraction(32), write=True, stride=8192),
+                Touch(start=HEAP + half, size=half, pattern="strided", rate=Fraction(64), write=True, stride=8192),
                 Touch(start=STACK, size=6000, pattern="random", rate=Fraction(1 << 15)),
             ),
         ),
@@ -104,7 +104,7 @@ def test_regions_without_a_start_do_not_meet_any_other() -> None:
         ('"10 sweeps/s"', '"10"', 16, 'rate is \'10\': expected is a rate such as "1000 sweeps/s"'),
         ('"10 sweeps/s"', '"0 sweeps/s"', 16, "rate is '0 sweeps/s'"),
         ('rate = "10 sweeps/s"', "stride = 5", 16, 'rate is missing: expected is a rate such as "1000 sweeps/s"'),
-        ('rate = "10 sweeps/s"', 'rate = "1B/s", stride = "5B"', 16, "stride is not known here: expected is one of region"),
+        ('rate = "10 sweeps/s"', 'rate = "1B/s", stride = "5B"', 16, "stride is not known here: expected is one of"),
         ('stride = "8KiB", ', "", 17, "stride is missing: expected is a size"),
         ('access = "write"', 'access = "both"', 17, "access is 'both': expected is one of read, write"),
         ('offset = "512KiB"', 'offset = "1MiB"', 17, "region 'heap' ends at 1048576 bytes"),

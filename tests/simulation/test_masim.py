@@ -62,7 +62,7 @@ def test_errors_name_file_line_and_what_is_expected(old: str, new: str, line: in
 
 
 def test_file_without_a_phase() -> None:
-    with pytest.raises(VadamonError, match="^x:1: expected is a paragraph of regions, an empty line, and a phase$"):
+    with pytest.raises(VadamonError, match=r"^x:1: expected is a paragraph of regions, an empty line, and a phase$"):
         parse_masim("a, 5\n", "x")
 
 

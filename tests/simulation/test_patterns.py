@@ -1,4 +1,5 @@
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_sequential_accesses_come_at_their_times(
     pattern = Sequential(START + offset, size, rate, stride=stride)
     nr_places = -(-size // stride)
     cuts.sort()
-    for begin, end in zip(cuts, cuts[1:], strict=False):
+    for begin, end in pairwise(cuts):
         expected = {
             (offset + i % nr_places * stride) // PAGE_SIZE
             for i in range(int(rate * begin / SECOND) - 1, int(rate * end / SECOND) + 2)
