@@ -57,8 +57,6 @@ class Trace:
         self._beginning = beginning
         self._mappings = mappings or Mappings()
         self._parser = TraceParser(form, instruction_ns)
-        self._rest = b""
-        self._is_over = False
         self._start = self._mappings.start
         self._end = self._mappings.end
 
@@ -77,34 +75,24 @@ class Trace:
     def run(self, until_ns: int, memory: Memory) -> bool:
         """See `Source`."""
         while not self._parser.advance(until_ns):
-            if self._is_over:
+            lines = self._read_lines()
+            if not lines:
                 if not self._parser.nr_accesses:
                     raise VadamonError(f"{self.name} holds no access: give what {_HOW[self._form]} prints")
                 return False
-            self._parser.feed(self._read_lines())
+            self._parser.feed(lines)
         pages = self._parser.take()
         self._map(pages, memory)
         memory.touch_addresses(pages)
         return True
 
     def _read_lines(self) -> bytes:
-        """Return the next lines, whole ones; nothing is left where the file is over."""
-        while not self._is_over:
-            block = self._beginning or self._read()
-            self._beginning = b""
-            self._is_over = not block
-            cut = block.rfind(b"\n") + 1
-            lines = self._rest + block[:cut] if cut or self._is_over else b""
-            self._rest = block[cut:] if cut else self._rest + block
-            if len(self._rest) > _BLOCK:
-                self._rest = b""  # no trace has such lines
-            if lines or self._is_over:
-                return lines
-        return b""
-
-    def _read(self) -> bytes:
+        """Return the next lines, whole ones; nothing where the file is over."""
         try:
-            return self._file.read(_BLOCK)
+            block = self._beginning or self._file.read(_BLOCK)
+            self._beginning = b""
+            # A line that is longer than any of a trace is cut, so that memory is bounded.
+            return block + self._file.readline(_BLOCK)
         except OSError as error:
             raise VadamonError(f"cannot read {self.name}: {error.strerror}") from error
 
