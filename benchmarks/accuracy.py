@@ -11,7 +11,7 @@ from vadamon.simulation.run import open_source, shipped_workloads, simulate
 from vadamon.units import format_duration, format_size
 
 DEFAULT = Attrs()
-FINER = Attrs(min_nr_regions=1000, max_nr_regions=2000)
+FINER = Attrs(min_nr_regions=1000, max_nr_regions=5000)
 
 
 def measure(workload: str, attrs: Attrs, folder: Path) -> Accuracy:
