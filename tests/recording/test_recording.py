@@ -21,7 +21,6 @@ import vadamon
 from vadamon import Attrs, Header, Mapping, Mappings, Recording, RecordingWriter, SampleHealth, Snapshot, Target
 from vadamon.clock import VirtualClock
 from vadamon.errors import VadamonError, VadamonWarning
-from vadamon.recording import writer as writer_module
 from vadamon.recording.framing import BLANK_SEAL, SEAL_KEY, seal
 
 HEADER = Header(
