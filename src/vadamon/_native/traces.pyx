@@ -4,7 +4,7 @@
 Lines of lackey (``valgrind --tool=lackey --trace-mem=yes``) are ``I  ADDRESS,SIZE`` for an instruction, and `` L``,
 `` S`` and `` M`` for a load, a store and both. Lines of ``perf script`` have ``SECONDS.FRACTION:`` somewhere, then
 perhaps a period and the name of an event that ends with a colon, then the address. Lines that are neither, such as what
-the traced program printed in between, are passed over.
+the traced program printed in between, are passed over, and so are accesses to addresses that no program maps.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -15,9 +15,9 @@ from libc.string cimport memchr, memcpy
 import numpy as np
 
 
-
 cdef enum:
     PAGE_SHIFT = 12
+    USER_ADDRESS_BITS = 47
     LACKEY = 0
     PERF_SCRIPT = 1
 
@@ -90,7 +90,9 @@ cdef inline bint parse_lackey(const char *at, const char *end, Access *access) n
     if at == NULL or at == end or at[0] != c',':
         return False
     at = parse_decimal(at + 1, end, &size)
-    if at != end or size == 0 or size > 1 << 20 or address + size < address:
+    if at != end or size == 0 or size > 1 << 20:
+        return False
+    if address >> USER_ADDRESS_BITS or (address + size - 1) >> USER_ADDRESS_BITS:
         return False
     access.first = address
     access.last = address + size - 1
@@ -157,8 +159,8 @@ cdef inline bint parse_perf_script(const char *at, const char *end, Access *acce
         token_end = next_token(&at, end)
         if token_end == NULL:
             return False
-    # No address is 0; those of the kernel have the highest bit set.
-    if parse_hex(at, token_end, &address) != token_end or address == 0 or address >> 63:
+    # Where a sample has no address, perf tells 0.
+    if parse_hex(at, token_end, &address) != token_end or address == 0 or address >> USER_ADDRESS_BITS:
         return False
     access.first = access.last = address
     access.is_instruction = False
