@@ -171,6 +171,21 @@ class TestProgram:
         assert program.run(2, memory)
         assert sorted(start for start, _, _ in memory.mapped) == [0x100000, 0x900000]
 
+    def test_maps_what_perf_says(self) -> None:
+        text = b"""\
+sort 0 0.0: PERF_RECORD_MMAP -1/0: [0xffffffff81000000(0x1000000) @ 0xffffffff81000000]: x [kernel.kallsyms]_text
+sort 12 1.0: PERF_RECORD_MMAP2 12/12: [0x500000(0x3000) @ 0x1000 08:01 77 0]: r-xp /usr/bin/sort
+sort 12 1.0: PERF_RECORD_MMAP2 12/12: [0x502000(0x1800) @ 0 00:00 0 0]: rw-p //anon
+sort 12 1.0: 1 mem-loads: 501000
+sort 12 1.1: 1 mem-loads: 7f0000000000
+"""
+        memory = begun(trace(text, "perf-script"))
+        assert memory.mapped == [
+            (0x500000, 0x503000, "/usr/bin/sort"),
+            (0x503000, 0x504000, "//anon"),
+            (0x7F0000000000, 0x7F0000001000, ""),
+        ]
+
     def test_given_mappings_stay_as_they_are(self) -> None:
         given_ones = Mappings(
             [Mapping(0x100000, 0x110000, "r--p", name="lib"), Mapping(0x200000, 0x210000, name="[heap]")]

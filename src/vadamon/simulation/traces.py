@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadamon._native.traces import TraceParser
+from vadamon.address_space.simulated.page_table import ADDRESS_LIMIT
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
+from vadamon.ranges import union, without
 from vadamon.simulation.memory import PAGE_SIZE, Memory
 
 INSTRUCTION_NS = 1
@@ -19,6 +21,9 @@ _LARGEST_GAP = 1 << 20
 """Pages of which the trace shows nothing are taken to be mapped where they lie between others no further apart."""
 _LACKEY = re.compile(rb"^(?:I  | [LSM] )[0-9a-f]+,\d+$|^==\d+== Lackey", re.MULTILINE)
 _PERF_SCRIPT = re.compile(rb"(?:^|\s)\d+\.\d+:\s", re.MULTILINE)
+_PERF_MMAP = re.compile(
+    rb"PERF_RECORD_MMAP2? -?\d+/\d+: \[0x([0-9a-f]+)\(0x([0-9a-f]+)\) @ [^\]]*\]: (\S+) (.*)$", re.MULTILINE
+)
 
 
 def detect_format(beginning: bytes) -> str | None:
@@ -34,9 +39,10 @@ class Trace:
     Time is in a trace of lackey the number of instructions, ``instruction_ns`` each, and in one of ``perf script`` its
     timestamps; it begins at 0 with the first access.
 
-    Memory is mapped as ``mappings`` say; what they lack is mapped when it is accessed, in whole pages and with the gaps
-    up to 1 MiB between them. What the first block of the trace accesses is mapped from the beginning, so that the
-    monitor finds something.
+    Memory is mapped as ``mappings`` say, and as the trace itself says where it does (``perf script
+    --show-mmap-events``). What both lack is mapped when it is accessed, in whole pages and with the gaps up to 1 MiB
+    between them. What the first block of the trace accesses is mapped from the beginning, so that the monitor finds
+    something.
 
     Raises VadamonError, after `begin`, where the file cannot be read or holds no access.
     """
@@ -66,6 +72,7 @@ class Trace:
             # A trace tells what was accessed: so all of it can be.
             memory.map(mapping.start, mapping.end, mapping.name, f"rw{mapping.permissions[2]}p")
         first = self._read_lines()
+        self._map_as_told(first, memory)
         look_ahead = TraceParser(self._form, 0)
         look_ahead.feed(first)
         look_ahead.advance(1 << 62)
@@ -95,6 +102,21 @@ class Trace:
             return block + self._file.readline(_BLOCK)
         except OSError as error:
             raise VadamonError(f"cannot read {self.name}: {error.strerror}") from error
+
+    def _map_as_told(self, lines: bytes, memory: Memory) -> None:
+        """Map what perf's records of ``mmap`` among the lines say, as far as nothing is mapped there."""
+        if b"PERF_RECORD_MMAP" not in lines:  # quicker than the expression
+            return
+        for match in _PERF_MMAP.finditer(lines):
+            start, size = int(match[1], 16), int(match[2], 16)
+            end = start + -(-size // PAGE_SIZE) * PAGE_SIZE
+            if start % PAGE_SIZE or not start < end <= ADDRESS_LIMIT:
+                continue  # the kernel's
+            new = np.array([start], dtype=np.uint64), np.array([end], dtype=np.uint64)
+            executable = "x" if b"x" in match[3] else "-"
+            for low, high in zip(*without(new, (self._start, self._end)), strict=True):
+                memory.map(int(low), int(high), match[4].decode(errors="replace"), f"rw{executable}p")
+            self._start, self._end = union(np.append(self._start, new[0]), np.append(self._end, new[1]))
 
     def _map(self, pages: NDArray[np.uint64], memory: Memory) -> None:
         """Map the pages that are not, and the small gaps they leave to what is mapped."""
