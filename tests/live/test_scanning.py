@@ -1,5 +1,6 @@
 """Every page, against what the workload has logged."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,14 @@ def test_record_with_the_truth(tmp_path):
         found = 2 * sample.nr_accesses >= sample.nr_samples
         shares.append(overlap(sample, start + 16 * MIB, start + 32 * MIB)[found].sum() / (16 * MIB))
     assert np.mean(shares[5:]) >= 0.6
+    command = [VADAMON, "accuracy", "--format", "json", "--skip", "2500ms", sampled_path, truth_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["nr_intervals"] == 5
+    assert found["hot_bytes"] == pytest.approx(16 * MIB, rel=0.01)
+    assert found["recall"] >= 0.6
+    assert found["precision"] >= 0.6
 
 
 @pytest.mark.parametrize(

@@ -243,10 +243,11 @@ class _Session:
             yield
             return
         from vadamon.monitors.compared import ComparedMonitor
+        from vadamon.recording.header import SCAN
         from vadamon.recording.writer import RecordingWriter
 
         assert isinstance(monitor, ComparedMonitor)
-        with RecordingWriter(self.truth, replace(header, backend=scanning(None).name)) as writer:
+        with RecordingWriter(self.truth, replace(header, backend=SCAN)) as writer:
 
             def keep(snapshot: "Snapshot", mappings: "Mappings") -> None:
                 writer.write_mappings(snapshot.target_id, snapshot.end_ns, mappings)

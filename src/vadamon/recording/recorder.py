@@ -45,12 +45,9 @@ def record(
     Ends with the targets, after ``duration_ns``, or after `stop` of the monitor; ``report`` is told after each
     aggregation interval. Raises VadamonError where the duration is too short for a single sample.
     """
-    if duration_ns is not None and duration_ns < monitor.attrs.sample_us * 1000:
-        raise VadamonError(
-            f"nothing can be seen within {format_duration(duration_ns)}, which is less than a sample interval "
-            f"({format_duration(monitor.attrs.sample_us * 1000)}): take a longer duration, or a shorter interval"
-        )
-    monitor.duration_ns = duration_ns
+    if duration_ns is not None:
+        _check_duration(duration_ns, monitor.attrs.sample_us * 1000)
+        monitor.duration_ns = duration_ns
     progress = Progress()
     known = {target.target_id for target in monitor.targets}
     nr_regions: dict[int, int] = {}
@@ -73,6 +70,14 @@ def record(
             _count(progress, snapshot, nr_regions, {target.target_id for target in monitor.targets})
             report(progress)
     return progress
+
+
+def _check_duration(duration_ns: int, sample_ns: int) -> None:
+    if duration_ns < sample_ns:
+        raise VadamonError(
+            f"nothing can be seen within {format_duration(duration_ns)}, which is less than a sample interval "
+            f"({format_duration(sample_ns)}): take a longer duration, or a shorter interval"
+        )
 
 
 def _count(progress: Progress, snapshot: Snapshot, nr_regions: dict[int, int], live: set[int]) -> None:
