@@ -194,14 +194,6 @@ def test_nothing_is_left_open():
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
-def test_the_duration_ends_with_a_whole_window():
-    with Workload([Area("a", size=MIB)]) as workload, monitor(workload.pid) as watch:
-        watch.duration_ns = 300_000_000
-        first, last = watch
-        assert last.end_ns - last.start_ns >= 200_000_000
-        assert last.start_ns - first.start_ns < 300_000_000
-
-
 def test_intervals_are_not_tuned():
     with pytest.raises(VadamonError, match="cannot tune"):
         monitor(os.getpid(), attrs=Attrs(intervals_goal=IntervalsGoal()))

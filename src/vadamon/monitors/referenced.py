@@ -87,7 +87,7 @@ class ReferencedMonitor:
 
     With ``follow_children`` the monitor takes in descendants too, at the start of each window. After `stop`, a last
     window that is at least half as long as others makes a snapshot. One in which a process ends makes none of it: its
-    memory is gone before it can be read. After ``duration_ns`` the window under way is the last.
+    memory is gone before it can be read.
 
     Raises VadamonError where one of ``pids`` cannot be watched, saying why and what would help.
     """
@@ -106,7 +106,6 @@ class ReferencedMonitor:
         if attrs.intervals_goal is not None:
             raise VadamonError("the coarse mode cannot tune its intervals: they follow from its budget for clearing")
         self.attrs = attrs
-        self.duration_ns: int | None = None
         self.targets: list[ReferencedTarget] = []
         self._follow_children = follow_children
         self._newcomers = Newcomers(pids)
@@ -150,7 +149,6 @@ class ReferencedMonitor:
         self.targets.append(ReferencedTarget(ReferencedProcess(pid), self._clock))
 
     def _run(self) -> Generator[Snapshot]:
-        begun_ns = self._clock.now_ns()
         while self.targets and not self._stopping:
             if self._follow_children:
                 for child in self._newcomers.of([target.target_id for target in self.targets]):
@@ -164,10 +162,7 @@ class ReferencedMonitor:
             self._sleep_until(first.start_ns + window_ns - first.read_cost_ns // 2)
             if self._stopping and self._clock.now_ns() - first.start_ns < window_ns // 2:
                 return
-            snapshots = self._end_window()
-            if self.duration_ns is not None and self._clock.now_ns() - begun_ns >= self.duration_ns:
-                self._stopping = True
-            yield from snapshots
+            yield from self._end_window()
 
     def _window_ns(self) -> int:
         """Return how long a window is to be: as asked for, or as long as the budget needs."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vadamon.address_space import procfs
 from vadamon.errors import VadamonError
-from vadamon.monitors.base import Monitor
+from vadamon.monitors.base import EndsOnTime, Monitor
 from vadamon.recording.header import Target
 from vadamon.recording.writer import RecordingWriter
 from vadamon.snapshot import Snapshot
@@ -47,7 +47,8 @@ def record(
     """
     if duration_ns is not None:
         _check_duration(duration_ns, monitor.attrs.sample_us * 1000)
-        monitor.duration_ns = duration_ns
+        if isinstance(monitor, EndsOnTime):
+            monitor.duration_ns = duration_ns
     progress = Progress()
     known = {target.target_id for target in monitor.targets}
     nr_regions: dict[int, int] = {}
@@ -69,6 +70,8 @@ def record(
             end_ns = snapshot.end_ns
             _count(progress, snapshot, nr_regions, {target.target_id for target in monitor.targets})
             report(progress)
+        if duration_ns is not None and progress.elapsed_ns >= duration_ns:
+            monitor.stop()
     return progress
 
 
