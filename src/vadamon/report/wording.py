@@ -64,6 +64,6 @@ def class_meanings(cold_after_ns: int) -> tuple[str, ...]:
 
 
 def describe_threshold(threshold: float, nr_samples: int) -> str:
-    """Return from how many samples on memory belongs to a working set: ``5 of 20 or more``."""
+    """Return from how many samples on memory belongs to a working set: ``5+ of 20``."""
     least = max(1, ceil(threshold * nr_samples - 1e-9))
-    return f"{least} of {nr_samples} or more" if least < nr_samples else f"all {nr_samples}"
+    return f"{least}{'+' if least < nr_samples else ''} of {nr_samples}"

@@ -51,8 +51,7 @@ def size_lines(summary: Summary) -> list[str]:
     recent = format_duration(table.cold_after_ns)
     half, most = (format_size(n) for n in summary.working_set.percentiles((50, 100))[0].tolist())
     lines = [
-        f"mapped       {format_size(mapped)} in {len(table.mappings)} mappings; of it {format_size(accessed)} were "
-        "found accessed, and so had pages",
+        f"mapped       {format_size(mapped)} in {len(table.mappings)} mappings, {format_size(accessed)} of it found accessed",
         f"in use       {_of(used, mapped)}: {format_size(size['hot'])} hot and {format_size(size['warm'])} warm, "
         f"in the last {recent}",
         f"not in use   {_of(unused, mapped)}: {format_size(size['cold'])} cold, and {format_size(size['untouched'])} "

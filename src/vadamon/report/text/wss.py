@@ -30,15 +30,15 @@ def print_wss(console: Console, wss: WorkingSet) -> None:
         f"{wall_time(wss.start_wall_ns)}, {format_duration(timeline.end_ns - timeline.start_ns)}",
         f"{wss.nr_snapshots} snapshots, {describe_intervals(wss.attrs)}",
     )
-    console.print("Working set: memory found accessed within one snapshot, in so many samples", style="bold")
+    console.print("Working set: memory found accessed in so many samples of a snapshot", style="bold")
     print_table(console, percentile_titles(), percentile_rows(wss), name_column=0)
     console.print("p50: half of the snapshots have less; p0 and p100: the least and the most.\n")
     _print_over_time(console, wss)
     _print_by_mapping(console, wss)
     if np.nanmax(wss.unknown) > 0:
         console.print(
-            f"Unknown, and in no working set: {format_size(round(float(np.nanmean(wss.unknown))))} on average, "
-            f"{format_size(round(float(np.nanmax(wss.unknown))))} at most (no valid sample)."
+            f"\nUnknown, so in no working set: {format_size(round(float(np.nanmean(wss.unknown))))} on average, "
+            f"{format_size(round(float(np.nanmax(wss.unknown))))} at most."
         )
     console.print()
 
@@ -82,7 +82,7 @@ def _print_over_time(console: Console, wss: WorkingSet) -> None:
 def _print_by_mapping(console: Console, wss: WorkingSet) -> None:
     if not wss.names:
         return
-    console.print("By mapping, mean over time, accessed in so many samples", style="bold")
+    console.print("By mapping, mean over time", style="bold")
     titles = ("mapping", *(_threshold(wss, k) for k in range(len(wss.thresholds))))
     print_table(console, titles, mapping_rows(wss), name_column=0)
 
