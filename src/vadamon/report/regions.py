@@ -64,6 +64,12 @@ class RegionsTable:
     names: list[str]
     sort: str
 
+    def described(self) -> str:
+        """Return how many regions are shown, and in which order: ``3 of 48 regions by heat``."""
+        shown, every = len(self.shown), len(self.snapshot)
+        order = "" if self.sort == "address" else f" by {self.sort}"
+        return f"{every} regions{order}" if shown == every else f"{shown} of {every} regions{order}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
         s = self.snapshot
@@ -111,6 +117,31 @@ def regions_tables(
             )
         )
     return tables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where to draw the regions that are shown, by address, each as big as the square root of its size.
+
+    ``index`` (int64[k]) are indices into what is shown, by address; ``edges`` (float64[k + 1], 0 to 1) part them.
+    ``runs`` are the name, the first address and the place of each run of regions of the same name.
+    """
+
+    index: NDArray[np.int64]
+    edges: NDArray[np.float64]
+    runs: list[tuple[str, int, float]]
+
+
+def places(table: RegionsTable) -> Places:
+    """Lay out the regions that are shown."""
+    s = table.snapshot
+    index = np.argsort(table.shown, kind="stable")
+    shown = table.shown[index]
+    heights = np.sqrt((s.end - s.start)[shown].astype(np.float64))
+    edges = np.concatenate([[0.0], np.cumsum(heights)]) / max(1.0, float(heights.sum()))
+    names = [table.names[i] for i in index.tolist()]
+    first = [i for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
+    return Places(index, edges, [(names[i], int(s.start[shown[i]]), float(edges[i])) for i in first])
 
 
 def _within(values: NDArray[Any], bounds: Bounds) -> NDArray[np.bool_]:

@@ -27,10 +27,14 @@ def describe_share(share: float, nr_samples: int) -> str:
     return f"{round(share * nr_samples, 1):g} of {nr_samples}"
 
 
-def describe_sizes(sizes: list[int]) -> str:
-    """Return ``8 KiB to 19.7 MiB``, or one size where all are the same."""
-    smallest, biggest = format_size(min(sizes)), format_size(max(sizes))
-    return smallest if smallest == biggest else f"{smallest} to {biggest}"
+def describe_cells(sizes: list[int], column_ns: float) -> str:
+    """Return how much memory, of ``sizes`` from small to great, and time a cell is, and what it shows of them."""
+    smallest, biggest = format_size(sizes[0]), format_size(sizes[-1])
+    size = smallest if smallest == biggest else f"{smallest} to {biggest}"
+    return (
+        f"A cell is {size} of mapped memory by {format_duration(round(column_ns))}, and shows the most accessed region "
+        "in it: a hot spot smaller than a cell still shows."
+    )
 
 
 def wall_time(wall_ns: int) -> str:

@@ -103,6 +103,16 @@ class WorkingSet:
         }
 
 
+def biggest(wss: WorkingSet, most: int) -> tuple[list[str], NDArray[np.float64]]:
+    """Return at most ``most`` names, and sizes as in ``by_mapping``; where there are more, the last is all the rest."""
+    if len(wss.names) <= most:
+        return wss.names, wss.by_mapping
+    kept = most - 1
+    rest = wss.by_mapping[:, kept:].sum(axis=1, keepdims=True)
+    names = [*wss.names[:kept], f"{len(wss.names) - kept} smaller ones"]
+    return names, np.concatenate([wss.by_mapping[:, :kept], rest], axis=1)
+
+
 def working_sets(
     recording: Recording, nr_columns: int = 200, thresholds: Sequence[float] = DEFAULT_THRESHOLDS
 ) -> list[WorkingSet]:
