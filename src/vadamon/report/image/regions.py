@@ -1,0 +1,94 @@
+"""A picture of regions: where they are, how often they were accessed, and how old they are."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from vadamon.report.captions import describe_regions
+from vadamon.report.image.figure import GRID, QUIET, new_figure
+from vadamon.report.palette import HATCH, HATCH_COLOUR, HEAT, UNKNOWN
+from vadamon.report.regions import Places, RegionsTable, places
+from vadamon.report.wording import cut
+from vadamon.units import format_duration
+
+_HEIGHT = 8.0
+_LINE = 1 / 42
+
+
+def draw(table: RegionsTable, note: str = "") -> Figure:
+    """Draw the regions of one target: addresses down, accesses to the right, dark what has long been accessed alike."""
+    figure = new_figure(table.target, describe_regions(table), note, _HEIGHT)
+    figure.subplots_adjust(left=0.115, right=0.70, bottom=0.1)
+    axes = figure.add_subplot()
+    placed = places(table)
+    colours = _draw_bars(axes, table, placed)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0, table.snapshot.nr_samples)
+    axes.set_xlabel(f"accessed in n of {table.snapshot.nr_samples} samples")
+    axes.grid(axis="x", color=GRID, linewidth=0.6)
+    axes.set_ylim(1, 0)
+    _name_runs(axes, placed)
+    bar = figure.colorbar(colours, cax=figure.add_axes((0.92, 0.3, 0.014, 0.5)), label="age: accessed alike for")
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_duration(round(seconds * 1e9))))
+    bar.ax.yaxis.set_minor_formatter("")
+    bar.outline.set_visible(False)
+    foot = "A bar is as thick as the square root of its region's size. White with lines: unknown, no valid sample."
+    figure.text(0.012, 0.008, foot, color=QUIET, size=8, va="bottom")
+    return figure
+
+
+def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappable:
+    s, index = table.snapshot, table.shown[placed.index]
+    aggr_s = table.attrs.aggr_us / 1e6
+    ages = np.maximum(s.age[index], 1) * aggr_s
+    colours = ScalarMappable(
+        LogNorm(aggr_s, max(float(ages.max(initial=0)), 10 * aggr_s)),
+        LinearSegmentedColormap.from_list("age", list(HEAT)),
+    )
+    unknown = s.unknown[index]
+    lengths = np.where(unknown, s.nr_samples, s.nr_accesses[index])
+    tops, heights = placed.edges[:-1], np.diff(placed.edges)
+    known = ~unknown
+    # What had no access has a bar too, so that its age can be seen.
+    axes.barh(
+        tops[known],
+        np.maximum(lengths[known], 0.06),
+        heights[known],
+        align="edge",
+        color=colours.to_rgba(ages[known]),
+        edgecolor="white",
+        linewidth=0.3,
+    )
+    axes.barh(
+        tops[unknown],
+        lengths[unknown],
+        heights[unknown],
+        align="edge",
+        facecolor=UNKNOWN,
+        edgecolor=HATCH_COLOUR,
+        hatch=HATCH,
+        linewidth=0.3,
+    )
+    return colours
+
+
+def _name_runs(axes: Axes, placed: Places) -> None:
+    """Write address and name where they do not run into those before."""
+    named: list[tuple[str, int, float]] = []
+    for name, start, top in placed.runs:
+        axes.axhline(top, color="#bbbbbb", linewidth=0.5)
+        if not named or top - named[-1][2] >= _LINE:
+            named.append((name, start, top))
+    axes.set_yticks(
+        [top for _, _, top in named],
+        labels=[f"{start:x}" for _, start, _ in named],
+        va="top",
+        family="monospace",
+        size=8,
+    )
+    axes.tick_params("y", length=0)
+    for name, _, top in named:
+        axes.text(1.01, top, cut(name or "(not mapped)", 28), transform=axes.get_yaxis_transform(), va="top")
