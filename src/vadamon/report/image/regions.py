@@ -82,13 +82,8 @@ def _name_runs(axes: Axes, placed: Places) -> None:
         axes.axhline(top, color="#bbbbbb", linewidth=0.5)
         if not named or top - named[-1][2] >= _LINE:
             named.append((name, start, top))
-    axes.set_yticks(
-        [top for _, _, top in named],
-        labels=[f"{start:x}" for _, start, _ in named],
-        va="top",
-        family="monospace",
-        size=8,
-    )
+    starts = [f"{start:x}" for _, start, _ in named]
+    axes.set_yticks([top for *_, top in named], labels=starts, va="top", family="monospace", size=8)
     axes.tick_params("y", length=0)
     for name, _, top in named:
         axes.text(1.01, top, cut(name or "(not mapped)", 28), transform=axes.get_yaxis_transform(), va="top")

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from vadamon.report.captions import describe_wss
 from vadamon.report.image.figure import new_figure, size_axis, time_axis
@@ -70,8 +71,8 @@ def _draw_by_mapping(axes: Axes, wss: WorkingSet) -> None:
     axes.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.03, 1), frameon=False)
 
 
-def _edges(wss: WorkingSet) -> np.ndarray:  # type: ignore[type-arg]
+def _edges(wss: WorkingSet) -> NDArray[np.float64]:
     timeline = wss.timeline
-    return (
-        np.linspace(timeline.start_ns - wss.origin_ns, timeline.end_ns - wss.origin_ns, timeline.nr_columns + 1) / 1e9
-    )
+    times = np.linspace(timeline.start_ns, timeline.end_ns, timeline.nr_columns + 1) - wss.origin_ns
+    edges: NDArray[np.float64] = times / 1e9
+    return edges
