@@ -40,8 +40,8 @@ def draw(diff: Diff) -> Section:
         describe_diff(diff),
         [figure],
         [
-            "Grey: before. Purple: after, and hotter. Blue: after, and not hotter. In use: hot and warm; not in use: cold "
-            "and untouched."
+            "Grey: before. Purple: after, and hotter. Blue: after, and not hotter. In use: hot and warm; not in use: "
+            "cold and untouched."
         ],
         [
             Table("Mappings that changed most, before → after", MAPPING_TITLES, mapping_rows(diff)),

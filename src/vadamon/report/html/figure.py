@@ -26,7 +26,7 @@ def new_figure(height: int, title: str = "", **layout: Any) -> go.Figure:
             "margin": {"l": 110, "r": 30, "t": 70, "b": 50},
             "font": {"family": "system-ui, sans-serif", "size": 12},
             "hoverlabel": {"align": "left"},
-            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+            "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
             **layout,
         }
     )

@@ -14,7 +14,9 @@ from vadamon.report.wording import describe_target
 
 # Nothing may be fetched, whatever the page or the library would like.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-_CONFIG = {"displaylogo": False, "responsive": True}
+# Only the buttons that a reader needs: none of them sends anything anywhere.
+_BUTTONS = ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"]
+_CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtons": [_BUTTONS]}
 _STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; color: #222; background: #fff; margin: 1.5em; max-width: 1500px }
 h1 { font-size: 1.3em; margin: 0; overflow-wrap: anywhere } h2 { font-size: 1.05em; margin: 1.4em 0 .3em }
@@ -57,7 +59,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What a page says of one target: a caption, figures, lines that explain them, and tables.
+    """What a page says of one target: a caption, ``words`` (a table), figures, lines that explain them, and tables.
 
     ``rows`` are those of a heatmap that is the first figure: ``at`` is where one begins on the y axis, ``text`` its
     address, and ``first`` whether a band begins there.
@@ -68,6 +70,7 @@ class Section:
     figures: Sequence[go.Figure]
     lines: Sequence[str] = ()
     tables: Sequence[Table] = ()
+    words: Table | None = None
     rows: Sequence[dict[str, Any]] = ()
 
 
@@ -87,6 +90,7 @@ def _section(section: Section, note: str) -> str:
         f"<h1>{escape(describe_target(section.target))}</h1>",
         f"<p>{escape(section.caption)}</p>",
         *([f'<p class="note">{escape(note)}</p>'] if note else []),
+        *([_table(section.words)] if section.words else []),
         *(_figure(figure, section.rows if i == 0 else ()) for i, figure in enumerate(section.figures)),
         *(f"<p>{escape(line)}</p>" for line in section.lines),
         *(_table(table) for table in section.tables),
@@ -108,4 +112,5 @@ def _table(table: Table) -> str:
 
     head = f"<tr>{cells('th', table.titles)}</tr>" if any(table.titles) else ""
     body = "\n".join(f"<tr>{cells('td', row)}</tr>" for row in table.rows)
-    return f"<h2>{escape(table.title)}</h2>\n<table>\n{head}\n{body}\n</table>"
+    title = f"<h2>{escape(table.title)}</h2>"
+    return f"{title}\n<table>\n{head}\n{body}\n</table>" if table.rows else f"{title}\n<p>none</p>"

@@ -22,8 +22,8 @@ def draw(summary: Summary) -> Section:
         [class_bars([MappingsGroup("all mappings", sizes, table.end_ns)], table, 190)],
         [f"{CLASSES[c]}: {meanings[c]}" for c in range(len(CLASSES)) if sizes[c]],
         [
-            Table("In words", ("", ""), size_lines(summary), left_column=1),
             Table("Most of what is not used", COLDEST_TITLES, coldest_rows(summary)),
             Table("How far to trust it", ("",), [(line,) for line in trust_lines(summary)]),
         ],
+        words=Table("In words", ("", ""), size_lines(summary), left_column=1),
     )

@@ -1,6 +1,6 @@
 """Working sets to look around in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -71,7 +71,7 @@ def _add_line(
     x: Sequence[float],
     sizes: Sequence[float | None],
     name: str,
-    line: dict[str, object],
+    line: Mapping[str, object],
     **style: str,
 ) -> None:
     figure.add_scatter(

@@ -16,6 +16,7 @@ from vadamon.units import format_duration
 
 _HEIGHT = 8.0
 _LINE = 1 / 42
+_AGE_WIDTH = 0.03
 
 
 def draw(table: RegionsTable, note: str = "") -> Figure:
@@ -26,16 +27,19 @@ def draw(table: RegionsTable, note: str = "") -> Figure:
     placed = places(table)
     colours = _draw_bars(axes, table, placed)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlim(0, table.snapshot.nr_samples)
+    axes.set_xlim(-_AGE_WIDTH * table.snapshot.nr_samples, table.snapshot.nr_samples)
     axes.set_xlabel(f"accessed in n of {table.snapshot.nr_samples} samples")
     axes.grid(axis="x", color=GRID, linewidth=0.6)
     axes.set_ylim(1, 0)
     _name_runs(axes, placed)
-    bar = figure.colorbar(colours, cax=figure.add_axes((0.92, 0.3, 0.014, 0.5)), label="age: accessed alike for")
+    bar = figure.colorbar(colours, cax=figure.add_axes((0.895, 0.3, 0.014, 0.5)), label="age: accessed alike for")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_duration(round(seconds * 1e9))))
     bar.ax.yaxis.set_minor_formatter("")
     bar.outline.set_visible(False)
-    foot = "A bar is as thick as the square root of its region's size. White with lines: unknown, no valid sample."
+    foot = (
+        "At the left edge, and as the colour of bars: age. A bar is as thick as the square root of its region's size. "
+        "White with lines: unknown, no valid sample."
+    )
     figure.text(0.012, 0.008, foot, color=QUIET, size=8, va="bottom")
     return figure
 
@@ -49,22 +53,23 @@ def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappabl
         LinearSegmentedColormap.from_list("age", list(HEAT)),
     )
     unknown = s.unknown[index]
-    lengths = np.where(unknown, s.nr_samples, s.nr_accesses[index])
     tops, heights = placed.edges[:-1], np.diff(placed.edges)
-    known = ~unknown
-    # What had no access has a bar too, so that its age can be seen.
+    by_age = colours.to_rgba(ages)
+    # Beside the bars, so that the age of what had no access can be seen too.
+    left, width = -_AGE_WIDTH * s.nr_samples, 0.7 * _AGE_WIDTH * s.nr_samples
+    axes.barh(tops, width, heights, left=left, align="edge", color=by_age, linewidth=0)
     axes.barh(
-        tops[known],
-        np.maximum(lengths[known], 0.06),
-        heights[known],
+        tops[~unknown],
+        s.nr_accesses[index][~unknown],
+        heights[~unknown],
         align="edge",
-        color=colours.to_rgba(ages[known]),
+        color=by_age[~unknown],
         edgecolor="white",
         linewidth=0.3,
     )
     axes.barh(
         tops[unknown],
-        lengths[unknown],
+        s.nr_samples,
         heights[unknown],
         align="edge",
         facecolor=UNKNOWN,

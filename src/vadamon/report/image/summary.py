@@ -1,5 +1,6 @@
 """A picture of a summary: what there is to say, and bars."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vadamon.report.captions import describe_summary
@@ -9,7 +10,8 @@ from vadamon.report.mappings import MappingsGroup
 from vadamon.report.sentences import size_lines, trust_lines
 from vadamon.report.summary import Summary
 
-_LINE = 0.19
+_LINE = 0.19  # inches
+_BAR = 0.38
 
 
 def draw(summary: Summary, note: str = "") -> Figure:
@@ -17,24 +19,25 @@ def draw(summary: Summary, note: str = "") -> Figure:
     table = summary.mappings
     trust = zip(["trust", *[""] * 9], trust_lines(summary), strict=False)
     said = [*size_lines(summary), ("", ""), *trust]
-    text = _LINE * len(said)
-    nr_bars = 1 + len(summary.coldest)
-    height = 2.75 + text + 0.3 * nr_bars
-    figure = new_figure(table.target, describe_summary(summary), note, height, body=text + 0.45)
+    nr_cold, text = len(summary.coldest), _LINE * len(said)
+    below = 1.0 + text  # inches from the top
+    height = below + 1.35 + (0.75 + _BAR * nr_cold) * bool(nr_cold)
+    figure = new_figure(table.target, describe_summary(summary), note, height)
     for i, (word, line) in enumerate(said):
-        y = figure.subplotpars.top + (text + 0.3 - _LINE * i) / height
+        y = 1 - (0.8 + _LINE * i) / height
         figure.text(0.012, y, word, va="top", weight="bold")
         figure.text(0.1, y, line, va="top")
-    figure.subplots_adjust(left=0.2, right=0.98, bottom=0.35 / height, hspace=1.6 / nr_bars)
+
+    def bars(top: float, nr_bars: int) -> Axes:
+        return figure.add_axes((0.2, 1 - (top + _BAR * nr_bars) / height, 0.78, _BAR * nr_bars / height))
+
     sizes = table.sizes.sum(axis=0)
-    if not sizes.any():
-        return figure
-    grid = figure.add_gridspec(2, 1, height_ratios=(1, max(1, nr_bars - 1)))
-    every = figure.add_subplot(grid[0])
-    class_bars(every, [MappingsGroup("all mappings", sizes, table.end_ns)], table)
-    every.legend(handles=class_handles(sizes), loc="lower left", bbox_to_anchor=(0, 0.95), ncols=6, frameon=False)
-    if summary.coldest:
-        cold = figure.add_subplot(grid[1])
+    if sizes.any():
+        every = bars(below + 0.4, 1)
+        class_bars(every, [MappingsGroup("all mappings", sizes, table.end_ns)], table)
+        every.legend(handles=class_handles(sizes), loc="lower left", bbox_to_anchor=(0, 0.95), ncols=6, frameon=False)
+    if nr_cold:
+        cold = bars(below + 1.55, nr_cold)
         class_bars(cold, summary.coldest, table)
         cold.set_title("Most of what is not used", loc="left", size=10)
     return figure
