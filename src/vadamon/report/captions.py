@@ -5,7 +5,7 @@ from vadamon.report.heatmap import Heatmap
 from vadamon.report.mappings import MappingsTable
 from vadamon.report.regions import RegionsTable
 from vadamon.report.summary import Summary
-from vadamon.report.wording import describe_intervals, wall_time
+from vadamon.report.wording import describe_intervals, describe_snapshots, wall_time
 from vadamon.report.wss import WorkingSet
 from vadamon.units import format_duration
 
@@ -14,7 +14,7 @@ def describe_heatmap(heatmap: Heatmap) -> str:
     """Return what a heatmap is of."""
     return (
         f"Heatmap from {wall_time(heatmap.start_wall_ns)}, {format_duration(heatmap.end_ns - heatmap.start_ns)}: "
-        f"{heatmap.nr_snapshots} snapshots, {describe_intervals(heatmap.attrs)}"
+        f"{describe_snapshots(heatmap.nr_snapshots, heatmap.attrs)}"
     )
 
 
@@ -22,8 +22,8 @@ def describe_wss(wss: WorkingSet) -> str:
     """Return what working sets are of."""
     return (
         f"Working set from {wall_time(wss.start_wall_ns)}, "
-        f"{format_duration(wss.timeline.end_ns - wss.timeline.start_ns)}: {wss.nr_snapshots} snapshots, "
-        f"{describe_intervals(wss.attrs)}; a step is the mean of {format_duration(round(wss.timeline.column_ns))}"
+        f"{format_duration(wss.timeline.end_ns - wss.timeline.start_ns)}: "
+        f"{describe_snapshots(wss.nr_snapshots, wss.attrs)}; a step is the mean of {format_duration(round(wss.timeline.column_ns))}"
     )
 
 
@@ -45,7 +45,7 @@ def describe_summary(summary: Summary) -> str:
     table = summary.mappings
     return (
         f"Summary from {wall_time(table.start_wall_ns)}, {format_duration(table.end_ns - summary.start_ns)}: "
-        f"{summary.working_set.nr_snapshots} snapshots, {describe_intervals(table.attrs)}"
+        f"{describe_snapshots(summary.working_set.nr_snapshots, table.attrs)}"
     )
 
 

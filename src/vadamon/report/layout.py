@@ -1,4 +1,4 @@
-"""Layout: where the rows of a heatmap are drawn, with room for the name of each band."""
+"""Layout: where the rows of a heatmap are drawn, with room for the name of each band, and what axes mark."""
 
 from dataclasses import dataclass
 
@@ -36,6 +36,11 @@ class Layout:
             )
             for strip in np.flatnonzero(self.row < 0).tolist()
         ]
+
+
+def sample_ticks(nr_samples: int, least: int) -> list[int]:
+    """Return about six numbers of samples, from ``least`` (0 or 1) to all, at which to mark an axis."""
+    return sorted({max(least, nr_samples * k // 5) for k in range(6)})
 
 
 def lay_out(heatmap: Heatmap, most_lines: int) -> Layout:

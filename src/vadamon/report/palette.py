@@ -1,16 +1,16 @@
 """Colours of pictures: darker as memory is used more, so that they read in greyscale too."""
 
-# Matplotlib's magma from its light end to its dark one, which is even to the eye.
+# Of Matplotlib's magma, which is even to the eye, what is clearly darker than `NOT_ACCESSED`.
 HEAT = (
-    (0.0, "#fcecae"),
-    (0.125, "#feca8d"),
-    (0.25, "#fea873"),
-    (0.375, "#f9795d"),
-    (0.5, "#de4968"),
-    (0.625, "#b5367a"),
-    (0.75, "#812581"),
-    (0.875, "#4f127b"),
-    (1.0, "#1c1044"),
+    (0.0, "#fec68a"),
+    (0.125, "#fd9668"),
+    (0.25, "#f2645c"),
+    (0.375, "#d3436e"),
+    (0.5, "#aa337d"),
+    (0.625, "#802582"),
+    (0.75, "#56147d"),
+    (0.875, "#2a115c"),
+    (1.0, "#090720"),
 )
 NOT_ACCESSED = "#eef0f2"
 UNKNOWN = "#ffffff"  # hatched

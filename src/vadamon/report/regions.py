@@ -11,8 +11,9 @@ from vadamon.attrs import Attrs
 from vadamon.mappings import Mappings
 from vadamon.recording.header import Target
 from vadamon.recording.reader import Recording
-from vadamon.report.names import names_of_ranges
+from vadamon.report.names import UNMAPPED, UNRECORDED, names_of_ranges
 from vadamon.report.survey import no_snapshot
+from vadamon.report.wording import counted
 from vadamon.snapshot import Snapshot
 
 Bounds = tuple[float | None, float | None]
@@ -53,7 +54,7 @@ class RegionsTable:
     """The regions of one snapshot that are shown.
 
     ``shown`` (int64[k]) are indices into the regions of ``snapshot``, in the order in which to show them, and ``names``
-    has for each of them the name of what is mapped there; an empty name is nothing mapped.
+    has for each of them the name of what is mapped there; an empty name is nothing mapped or known, shown as ``unnamed``.
     """
 
     target: Target
@@ -63,12 +64,13 @@ class RegionsTable:
     shown: NDArray[np.int64]
     names: list[str]
     sort: str
+    unnamed: str
 
     def described(self) -> str:
         """Return how many regions are shown, and in which order: ``3 of 48 regions by heat``."""
         shown, every = len(self.shown), len(self.snapshot)
         order = "" if self.sort == "address" else f" by {self.sort}"
-        return f"{every} regions{order}" if shown == every else f"{shown} of {every} regions{order}"
+        return f"{f'{shown} of ' * (shown < every)}{counted(every, 'region')}{order}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -114,6 +116,7 @@ def regions_tables(
                 shown=index,
                 names=names_of_ranges(mappings, snapshot.start[index], snapshot.end[index]),
                 sort=sort,
+                unnamed=UNMAPPED if len(mappings) else UNRECORDED,
             )
         )
     return tables
@@ -121,27 +124,24 @@ def regions_tables(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Where to draw the regions that are shown, by address, each as big as the square root of its size.
+    """Where to draw the k regions that are shown, in their order, each as big as the square root of its size.
 
-    ``index`` (int64[k]) are indices into what is shown, by address; ``edges`` (float64[k + 1], 0 to 1) part them.
-    ``runs`` are the name, the first address and the place of each run of regions of the same name.
+    ``edges`` (float64[k + 1], 0 to 1) part them; ``runs`` are the name, the first address and the place of each run of
+    regions of the same name.
     """
 
-    index: NDArray[np.int64]
     edges: NDArray[np.float64]
     runs: list[tuple[str, int, float]]
 
 
 def places(table: RegionsTable) -> Places:
     """Lay out the regions that are shown."""
-    s = table.snapshot
-    index = np.argsort(table.shown, kind="stable")
-    shown = table.shown[index]
-    heights = np.sqrt((s.end - s.start)[shown].astype(np.float64))
+    start, end = table.snapshot.start[table.shown], table.snapshot.end[table.shown]
+    heights = np.sqrt((end - start).astype(np.float64))
     edges = np.concatenate([[0.0], np.cumsum(heights)]) / max(1.0, float(heights.sum()))
-    names = [table.names[i] for i in index.tolist()]
+    names = table.names
     first = [i for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
-    return Places(index, edges, [(names[i], int(s.start[shown[i]]), float(edges[i])) for i in first])
+    return Places(edges, [(names[i], int(start[i]), float(edges[i])) for i in first])
 
 
 def _within(values: NDArray[Any], bounds: Bounds) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from vadamon.report.summary import Summary
 from vadamon.report.usage import CLASSES
-from vadamon.report.wording import describe_idle
+from vadamon.report.wording import NO_MAPPINGS, counted, describe_idle
 from vadamon.units import format_duration, format_size
 
 _LIMIT = 0.05
@@ -12,7 +12,7 @@ def size_lines(summary: Summary) -> list[tuple[str, str]]:
     """Return what is mapped, used, not used and idle: a word, and what there is to say of it."""
     table, size = summary.mappings, summary.sizes()
     if not table.sizes.any():
-        return [("mapped", "not recorded: see `vadamon report regions`")]
+        return [("mapped", NO_MAPPINGS)]
     used, unused = size["hot"] + size["warm"], size["cold"] + size["untouched"]
     mapped, accessed = sum(size.values()), used + size["cold"]
     recent, interval = format_duration(table.cold_after_ns), format_duration(table.attrs.aggr_us * 1000)
@@ -22,7 +22,7 @@ def size_lines(summary: Summary) -> list[tuple[str, str]]:
     lines = [
         (
             "mapped",
-            f"{format_size(mapped)} in {len(table.mappings)} mappings, {format_size(accessed)} of it found accessed",
+            f"{format_size(mapped)} in {counted(len(table.mappings), 'mapping')}, {format_size(accessed)} of it found accessed",
         ),
         ("in use", f"{_of(used, mapped)}: {hot} hot and {warm} warm, in the last {recent}"),
         ("not in use", f"{_of(unused, mapped)}: {cold} cold, and {untouched} never found accessed"),
@@ -41,7 +41,8 @@ def trust_lines(summary: Summary) -> list[str]:
     missed = counts.late_samples + counts.missed_samples
     void = counts.unchecked + counts.uncleared
     due, checks = health.nr_samples + counts.missed_samples, max(1, health.nr_checks + void)
-    regions = f"{health.fewest_regions} to {health.most_regions} regions"
+    fewest = f"{health.fewest_regions} to " if health.fewest_regions < health.most_regions else ""
+    regions = fewest + counted(health.most_regions, "region")
     reasons = [
         reason
         for reason, share in (

@@ -8,6 +8,8 @@ from vadamon.recording.header import Target
 from vadamon.report.usage import HOT_SHARE
 from vadamon.units import format_duration, format_size
 
+NO_MAPPINGS = "The recording has no mappings: see `vadamon report heatmap` and `vadamon report regions`."
+
 
 def describe_target(target: Target) -> str:
     """Return ``process 4242  python3 -m service``: one line, however the command line is laid out."""
@@ -22,6 +24,16 @@ def describe_intervals(attrs: Attrs) -> str:
     return f"sampled every {sample}, summed up every {aggr}"
 
 
+def describe_snapshots(nr_snapshots: int, attrs: Attrs) -> str:
+    """Return ``300 snapshots, sampled every 5 ms, summed up every 100 ms``."""
+    return f"{counted(nr_snapshots, 'snapshot')}, {describe_intervals(attrs)}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return ``1 region`` or ``2 regions``."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def describe_share(share: float, nr_samples: int) -> str:
     """Return a share of samples as people count it: ``13 of 20``, or ``12.5 of 20`` where it is a mean."""
     return f"{round(share * nr_samples, 1):g} of {nr_samples}"
@@ -33,7 +45,7 @@ def describe_cells(sizes: list[int], column_ns: float) -> str:
     size = smallest if smallest == biggest else f"{smallest} to {biggest}"
     return (
         f"A cell is {size} of mapped memory by {format_duration(round(column_ns))}, and shows the most accessed region "
-        "in it: a hot spot smaller than a cell still shows."
+        "in it: a hot spot smaller than a cell still shows. Heights follow the square roots of sizes."
     )
 
 

@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 from vadamon.report.mappings import MappingsGroup, MappingsTable
 from vadamon.report.palette import CLASS_COLOURS, HATCH_COLOUR
 from vadamon.report.usage import CLASSES, UNKNOWN, UNMONITORED
-from vadamon.report.wording import describe_idle
+from vadamon.report.wording import cut, describe_idle
 from vadamon.units import format_size
 
 _GRID = "#e0e0e0"
+_NAME_LENGTH = 28
 _TIME_UNITS = (("s", 1e9, 600e9), ("min", 60e9, 36_000e9), ("h", 3600e9, float("inf")))
 
 
@@ -42,6 +43,14 @@ def time_axis(unit: str) -> dict[str, Any]:
     return {"title": {"text": f"time since the recording began ({unit})"}, "gridcolor": _GRID, "zeroline": False}
 
 
+def head_sides(figure: go.Figure) -> None:
+    """Say above ``figure`` what stands at its sides: addresses to the left, names of mappings to the right."""
+    for x, word, side in ((-0.005, "address", "right"), (1.005, "mapping", "left")):
+        figure.add_annotation(
+            x=x, xref="paper", xanchor=side, y=1, yref="paper", yanchor="bottom", text=f"<i>{word}</i>", showarrow=False
+        )
+
+
 def size_axis(greatest: float) -> dict[str, Any]:
     """Return an axis of bytes up to ``greatest``, at multiples of a power of two."""
     step = 2.0 ** np.ceil(np.log2(max(greatest, 1) / 6))
@@ -58,7 +67,11 @@ def size_axis(greatest: float) -> dict[str, Any]:
 def name_axis(names: Sequence[str]) -> dict[str, Any]:
     """Return an axis of names, from the top down, of bars at 0, 1 and so on."""
     places = list(range(len(names)))
-    return {"tickvals": places, "ticktext": [plain_text(name) for name in names], "autorange": "reversed"}
+    return {
+        "tickvals": places,
+        "ticktext": [plain_text(cut(name, _NAME_LENGTH)) for name in names],
+        "autorange": "reversed",
+    }
 
 
 def class_bars(groups: Sequence[MappingsGroup], table: MappingsTable, height: int, title: str = "") -> go.Figure:

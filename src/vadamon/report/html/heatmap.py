@@ -7,9 +7,9 @@ import plotly.graph_objects as go
 
 from vadamon.report.captions import describe_heatmap
 from vadamon.report.heatmap import Heatmap
-from vadamon.report.html.figure import new_figure, plain_text, time_axis, time_unit, without_nan
+from vadamon.report.html.figure import head_sides, new_figure, plain_text, time_axis, time_unit, without_nan
 from vadamon.report.html.page import Section
-from vadamon.report.layout import Layout, lay_out
+from vadamon.report.layout import Layout, lay_out, sample_ticks
 from vadamon.report.palette import HEAT, NOT_ACCESSED, UNKNOWN_PLAIN
 from vadamon.report.wording import cut, describe_cells, describe_share
 from vadamon.units import format_duration, format_size
@@ -41,6 +41,7 @@ def draw(heatmap: Heatmap) -> Section:
         ticktext=[row["text"] for row in first],
         tickfont={"family": "monospace", "size": 11},
     )
+    head_sides(figure)
     _name_bands(figure, heatmap, layout)
     lines = ["Drag to zoom in, double-click to zoom out, hover to see what a cell is. White: no region."]
     if rows:
@@ -53,7 +54,7 @@ def _accesses(heatmap: Heatmap, layout: Layout, times: list[float], unit: str) -
     # What had no access is no heat: up to half a sample it has a colour of its own.
     least = 0.5 / nr_samples
     scale = [[0, NOT_ACCESSED], [least, NOT_ACCESSED], *([least + (1 - least) * at, colour] for at, colour in HEAT)]
-    counts = sorted({0, 1, *(max(1, nr_samples * k // 4) for k in range(1, 5))})
+    counts = sample_ticks(nr_samples, 0)
     return go.Heatmap(
         x=times,
         y=layout.edges.tolist(),
@@ -65,7 +66,9 @@ def _accesses(heatmap: Heatmap, layout: Layout, times: list[float], unit: str) -
             "title": {"text": f"accessed in n<br>of {nr_samples} samples"},
             "tickvals": [n / nr_samples for n in counts],
             "ticktext": [str(n) for n in counts],
-            "x": 1.2,
+            "x": 1,
+            "xref": "container",
+            "xanchor": "right",
             "thickness": 14,
             "len": 0.5,
         },

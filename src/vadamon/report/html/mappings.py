@@ -6,7 +6,7 @@ from vadamon.report.html.page import Section, Table
 from vadamon.report.mappings import MappingsTable, biggest
 from vadamon.report.text.mappings import rows, shown_classes, titles
 from vadamon.report.usage import CLASSES
-from vadamon.report.wording import class_meanings
+from vadamon.report.wording import NO_MAPPINGS, class_meanings
 
 _MOST_BARS = 40
 
@@ -18,7 +18,9 @@ def draw(table: MappingsTable) -> Section:
     return Section(
         table.target,
         describe_mappings(table),
-        [class_bars(groups, table, 140 + 24 * max(3, len(groups)), "Mapped addresses, resident or not")],
-        [f"{CLASSES[c]}: {meanings[c]}" for c in shown],
+        [class_bars(groups, table, 140 + 24 * max(3, len(groups)), "Mapped addresses, resident or not")]
+        if groups
+        else [],
+        [f"{CLASSES[c]}: {meanings[c]}" for c in shown] if groups else [NO_MAPPINGS],
         [Table("All mappings, by address", titles(shown), rows(table, shown))],
     )

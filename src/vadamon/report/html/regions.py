@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from vadamon.report.captions import describe_regions
 from vadamon.report.html.figure import new_figure, plain_text
 from vadamon.report.html.page import Section, Table
+from vadamon.report.layout import sample_ticks
 from vadamon.report.palette import HEAT, UNKNOWN_PLAIN
 from vadamon.report.regions import Places, RegionsTable, places
 from vadamon.report.text.regions import TITLES, rows
@@ -19,18 +20,24 @@ _LINE = 1 / 46
 def draw(table: RegionsTable) -> Section:
     """Return the regions of one target."""
     placed, texts = places(table), rows(table)
-    figure = new_figure(_HEIGHT, margin={"l": 320, "r": 120, "t": 40, "b": 60}, bargap=0, barmode="overlay")
-    unknown = table.snapshot.unknown[table.shown[placed.index]]
+    figure = new_figure(
+        _HEIGHT, hovermode="y", margin={"l": 320, "r": 120, "t": 40, "b": 60}, bargap=0, barmode="overlay"
+    )
+    unknown = table.snapshot.unknown[table.shown]
     _add_bars(figure, table, placed, texts, ~unknown, "known", _age_marker(table, placed, ~unknown))
     if unknown.any():
         _add_bars(figure, table, placed, texts, unknown, "unknown", {"color": UNKNOWN_PLAIN})
     named: list[tuple[float, str]] = []
     for name, start, top in placed.runs:
         if not named or top - named[-1][0] >= _LINE:
-            named.append((top, f"{plain_text(cut(name or '(not mapped)', 28))}  {start:x}"))
+            named.append((top, f"{plain_text(cut(name or table.unnamed, 28))}  {start:x}"))
     figure.update_yaxes(range=[1, 0], tickvals=[at for at, _ in named], ticktext=[text for _, text in named])
     nr_samples = table.snapshot.nr_samples
-    figure.update_xaxes(title={"text": f"accessed in n of {nr_samples} samples"}, range=[0, nr_samples])
+    figure.update_xaxes(
+        title={"text": f"accessed in n of {nr_samples} samples"},
+        range=[0, nr_samples],
+        tickvals=sample_ticks(nr_samples, 0),
+    )
     return Section(
         table.target,
         describe_regions(table),
@@ -45,9 +52,9 @@ def draw(table: RegionsTable) -> Section:
 
 def _age_marker(table: RegionsTable, placed: Places, chosen: np.ndarray) -> dict[str, object]:
     aggr_s = table.attrs.aggr_us / 1e6
-    ages = np.log10(np.maximum(table.snapshot.age[table.shown[placed.index]][chosen], 1) * aggr_s)
+    ages = np.log10(np.maximum(table.snapshot.age[table.shown][chosen], 1) * aggr_s)
     least, most = float(np.log10(aggr_s)), max(float(ages.max(initial=-99)), float(np.log10(aggr_s)) + 1)
-    ticks = np.linspace(least, most, 4).tolist()
+    ticks = np.arange(np.ceil(least - 1e-9), most + 1e-9).tolist()
     return {
         "color": ages.tolist(),
         "colorscale": [list(step) for step in HEAT],
@@ -70,7 +77,7 @@ def _add_bars(
     name: str,
     marker: dict[str, object],
 ) -> None:
-    s, index = table.snapshot, table.shown[placed.index]
+    s, index = table.snapshot, table.shown
     lengths = np.where(s.unknown[index], s.nr_samples, np.maximum(s.nr_accesses[index], 0.06))
     figure.add_bar(
         x=lengths[chosen].tolist(),
@@ -79,7 +86,7 @@ def _add_bars(
         orientation="h",
         name=name,
         marker=marker,
-        customdata=[[plain_text(cell) for cell in texts[i]] for i in placed.index[chosen].tolist()],
+        customdata=[[plain_text(cell) for cell in texts[i]] for i in np.flatnonzero(chosen).tolist()],
         hovertemplate="%{customdata[0]}-%{customdata[1]}, %{customdata[2]}<br>%{customdata[5]}<br>"
         "accessed in %{customdata[3]} samples, age %{customdata[4]}<extra></extra>",
         showlegend=bool(s.unknown[index].any()),

@@ -24,5 +24,5 @@ def class_bars(axes: Axes, groups: Sequence[MappingsGroup], table: MappingsTable
         text = format_size(group.size) + ("" if idle == "-" else f"   idle {idle}")
         axes.annotate(text, (group.size, place), (4, 0), textcoords="offset points", va="center")
     name_bars(axes, [group.name for group in groups])
-    axes.set_xlim(0, max(1.0, float(ends.max(initial=1))) * 1.18)
+    axes.set_xlim(0, max(1.0, float(ends.max(initial=1))) * 1.2)
     size_axis(axes.xaxis)

@@ -6,8 +6,9 @@ from matplotlib.patches import Patch
 
 from vadamon.report.captions import describe_diff
 from vadamon.report.diff import Diff
-from vadamon.report.image.figure import name_bars, new_figure, size_axis
+from vadamon.report.image.figure import head_height, name_bars, new_figure, size_axis
 from vadamon.report.palette import BEFORE, COLDER, HOTTER
+from vadamon.report.wording import NO_MAPPINGS
 from vadamon.units import format_size
 
 _MOST_BARS = 16
@@ -16,8 +17,11 @@ _MOST_BARS = 16
 def draw(diff: Diff, note: str = "") -> Figure:
     """Draw what changed in one target."""
     changes = diff.mappings[:_MOST_BARS]
-    height = 1.9 + 0.42 * max(3, len(changes))
+    height = head_height(note) + 1.0 + 0.42 * max(3, len(changes))
     figure = new_figure(diff.after, describe_diff(diff), note, height)
+    if not changes:
+        figure.text(0.5, 0.5, NO_MAPPINGS, ha="center")
+        return figure
     figure.subplots_adjust(left=0.2, right=0.97, bottom=0.6 / height)
     axes = figure.add_subplot()
     places = np.arange(len(changes))

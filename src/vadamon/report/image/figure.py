@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -23,7 +24,9 @@ QUIET = "#444444"
 GRID = "#e0e0e0"
 _WIDTH = 11.0
 _DPI = 100
-_NOTE_WIDTH = 160
+_LINE = 0.19  # inches
+_HEAD = 0.9
+_TITLE_LENGTH, _NOTE_LENGTH, _NAME_LENGTH = 92, 150, 24
 _STYLE: Any = {
     "text.parse_math": False,  # a $ in the name of a file is just that
     "font.size": 9.0,
@@ -41,17 +44,22 @@ def save(draw: Callable[[Any, str], Figure], model: Any, path: Path, form: str, 
         draw(model, note).savefig(path, format=form, dpi=_DPI)
 
 
+def head_height(note: str) -> float:
+    """Return how many inches the head of a figure with that note takes."""
+    return _HEAD + _LINE * len(wrap(note, _NOTE_LENGTH))
+
+
 def new_figure(target: Target, caption: str, note: str, height: float, body: float = 0.0) -> Figure:
-    """Return a figure of ``height`` inches below a head: the process, what the picture is of, and a note if any.
+    """Return a figure of ``height`` inches with a head: the process, what the picture is of, and a note if any.
 
     Axes begin below the head and ``body`` more inches.
     """
     figure = Figure(figsize=(_WIDTH, height))
-    figure.text(0.012, 1 - 0.12 / height, cut(describe_target(target), 110), va="top", weight="bold", size=12)
+    title, words = cut(describe_target(target), _TITLE_LENGTH), "\n".join(wrap(note, _NOTE_LENGTH))
+    figure.text(0.012, 1 - 0.12 / height, title, va="top", weight="bold", size=12)
     figure.text(0.012, 1 - 0.38 / height, caption, va="top", color=QUIET)
-    if note:
-        figure.text(0.012, 1 - 0.57 / height, cut(note, _NOTE_WIDTH), va="top", style="italic")
-    figure.subplots_adjust(top=1 - (0.9 + 0.19 * bool(note) + body) / height)
+    figure.text(0.012, 1 - 0.57 / height, words, va="top", style="italic")
+    figure.subplots_adjust(top=1 - (head_height(note) + body) / height)
     return figure
 
 
@@ -88,11 +96,17 @@ def class_style(c: int) -> dict[str, Any]:
 
 def name_bars(axes: Axes, names: Iterable[str]) -> None:
     """Let ``axes`` have a named bar at each whole y, from the top down."""
-    labels = [cut(name, 28) for name in names]
+    labels = [cut(name, _NAME_LENGTH) for name in names]
     axes.set_yticks(range(len(labels)), labels=labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.tick_params("y", length=0)
     axes.spines["left"].set_visible(False)
+
+
+def head_sides(axes: Axes) -> None:
+    """Say above ``axes`` what stands at its sides: addresses to the left, names of mappings to the right."""
+    for x, word, side in ((-0.008, "address", "right"), (1.01, "mapping", "left")):
+        axes.text(x, 1.006, word, transform=axes.transAxes, ha=side, va="bottom", color=QUIET, style="italic")
 
 
 class _BinaryLocator(MaxNLocator):

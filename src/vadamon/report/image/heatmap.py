@@ -9,15 +9,15 @@ from matplotlib.patches import Patch
 
 from vadamon.report.captions import describe_heatmap
 from vadamon.report.heatmap import Heatmap
-from vadamon.report.image.figure import QUIET, new_figure, time_axis
-from vadamon.report.layout import Layout, lay_out
+from vadamon.report.image.figure import QUIET, head_sides, new_figure, time_axis
+from vadamon.report.layout import Layout, lay_out, sample_ticks
 from vadamon.report.palette import HATCH, HATCH_COLOUR, HEAT, NOT_ACCESSED, UNKNOWN
 from vadamon.report.wording import cut, describe_cells
 from vadamon.units import format_size
 
 _HEIGHT = 8.4
 _LINES = 40
-_NAME_LENGTH = 26
+_NAME_LENGTH = 24
 
 
 def draw(heatmap: Heatmap, note: str = "") -> Figure:
@@ -62,7 +62,7 @@ def _draw_cells(axes: Axes, heatmap: Heatmap, layout: Layout) -> QuadMesh:
 
 def _draw_legend(figure: Figure, mesh: QuadMesh, nr_samples: int) -> None:
     bar = figure.colorbar(mesh, cax=figure.add_axes((0.115, 0.072, 0.33, 0.014)), orientation="horizontal")
-    counts = sorted({1, *(max(1, nr_samples * k // 5) for k in range(1, 6))})
+    counts = sample_ticks(nr_samples, 1)
     bar.set_ticks([n / nr_samples for n in counts], labels=[str(n) for n in counts])
     bar.set_label(f"accessed in n of {nr_samples} samples", labelpad=1)
     bar.outline.set_visible(False)
@@ -79,6 +79,7 @@ def _name_bands(axes: Axes, heatmap: Heatmap, layout: Layout) -> None:
     starts = [f"{band.start:x}" for band in heatmap.bands]
     axes.set_yticks(layout.band_top, labels=starts, va="top", family="monospace", size=8)
     axes.tick_params("y", length=0)
+    head_sides(axes)
     across = axes.get_yaxis_transform()
     for top, band in zip(layout.band_top.tolist(), heatmap.bands, strict=True):
         axes.axhline(top, color="white", linewidth=0.8)

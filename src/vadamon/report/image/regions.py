@@ -5,10 +5,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from vadamon.report.captions import describe_regions
-from vadamon.report.image.figure import GRID, QUIET, new_figure
+from vadamon.report.image.figure import GRID, QUIET, head_sides, new_figure
+from vadamon.report.layout import sample_ticks
 from vadamon.report.palette import HATCH, HATCH_COLOUR, HEAT, UNKNOWN
 from vadamon.report.regions import Places, RegionsTable, places
 from vadamon.report.wording import cut
@@ -17,22 +18,23 @@ from vadamon.units import format_duration
 _HEIGHT = 8.0
 _LINE = 1 / 42
 _AGE_WIDTH = 0.03
+_NAME_LENGTH = 24
 
 
 def draw(table: RegionsTable, note: str = "") -> Figure:
-    """Draw the regions of one target: addresses down, accesses to the right, dark what has long been accessed alike."""
+    """Draw the regions of one target: from the top down, accesses to the right, dark what has long been so."""
     figure = new_figure(table.target, describe_regions(table), note, _HEIGHT)
-    figure.subplots_adjust(left=0.115, right=0.70, bottom=0.1)
+    figure.subplots_adjust(left=0.115, right=0.69, bottom=0.1)
     axes = figure.add_subplot()
     placed = places(table)
     colours = _draw_bars(axes, table, placed)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xticks(sample_ticks(table.snapshot.nr_samples, 0))
     axes.set_xlim(-_AGE_WIDTH * table.snapshot.nr_samples, table.snapshot.nr_samples)
     axes.set_xlabel(f"accessed in n of {table.snapshot.nr_samples} samples")
     axes.grid(axis="x", color=GRID, linewidth=0.6)
     axes.set_ylim(1, 0)
-    _name_runs(axes, placed)
-    bar = figure.colorbar(colours, cax=figure.add_axes((0.895, 0.3, 0.014, 0.5)), label="age: accessed alike for")
+    _name_runs(axes, table, placed)
+    bar = figure.colorbar(colours, cax=figure.add_axes((0.905, 0.3, 0.014, 0.5)), label="age: accessed alike for")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda seconds, _: format_duration(round(seconds * 1e9))))
     bar.ax.yaxis.set_minor_formatter("")
     bar.outline.set_visible(False)
@@ -45,7 +47,7 @@ def draw(table: RegionsTable, note: str = "") -> Figure:
 
 
 def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappable:
-    s, index = table.snapshot, table.shown[placed.index]
+    s, index = table.snapshot, table.shown
     aggr_s = table.attrs.aggr_us / 1e6
     ages = np.maximum(s.age[index], 1) * aggr_s
     colours = ScalarMappable(
@@ -80,7 +82,7 @@ def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappabl
     return colours
 
 
-def _name_runs(axes: Axes, placed: Places) -> None:
+def _name_runs(axes: Axes, table: RegionsTable, placed: Places) -> None:
     """Write address and name where they do not run into those before."""
     named: list[tuple[str, int, float]] = []
     for name, start, top in placed.runs:
@@ -90,5 +92,6 @@ def _name_runs(axes: Axes, placed: Places) -> None:
     starts = [f"{start:x}" for _, start, _ in named]
     axes.set_yticks([top for *_, top in named], labels=starts, va="top", family="monospace", size=8)
     axes.tick_params("y", length=0)
+    head_sides(axes)
     for name, _, top in named:
-        axes.text(1.01, top, cut(name or "(not mapped)", 28), transform=axes.get_yaxis_transform(), va="top")
+        axes.text(1.01, top, cut(name or table.unnamed, _NAME_LENGTH), transform=axes.get_yaxis_transform(), va="top")

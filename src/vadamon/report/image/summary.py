@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from vadamon.report.captions import describe_summary
 from vadamon.report.image.bars import class_bars
-from vadamon.report.image.figure import class_handles, new_figure
+from vadamon.report.image.figure import class_handles, head_height, new_figure
 from vadamon.report.mappings import MappingsGroup
 from vadamon.report.sentences import size_lines, trust_lines
 from vadamon.report.summary import Summary
@@ -20,16 +20,17 @@ def draw(summary: Summary, note: str = "") -> Figure:
     trust = zip(["trust", *[""] * 9], trust_lines(summary), strict=False)
     said = [*size_lines(summary), ("", ""), *trust]
     nr_cold, text = len(summary.coldest), _LINE * len(said)
-    below = 1.0 + text  # inches from the top
+    top = head_height(note) - 0.1  # in inches, as all the rest
+    below = top + 0.2 + text
     height = below + 1.35 + (0.75 + _BAR * nr_cold) * bool(nr_cold)
     figure = new_figure(table.target, describe_summary(summary), note, height)
     for i, (word, line) in enumerate(said):
-        y = 1 - (0.8 + _LINE * i) / height
+        y = 1 - (top + _LINE * i) / height
         figure.text(0.012, y, word, va="top", weight="bold")
         figure.text(0.1, y, line, va="top")
 
-    def bars(top: float, nr_bars: int) -> Axes:
-        return figure.add_axes((0.2, 1 - (top + _BAR * nr_bars) / height, 0.78, _BAR * nr_bars / height))
+    def bars(begin: float, nr_bars: int) -> Axes:
+        return figure.add_axes((0.2, 1 - (begin + _BAR * nr_bars) / height, 0.78, _BAR * nr_bars / height))
 
     sizes = table.sizes.sum(axis=0)
     if sizes.any():

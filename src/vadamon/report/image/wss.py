@@ -59,14 +59,17 @@ def _draw_spread(axes: Axes, wss: WorkingSet) -> None:
 
 def _draw_by_mapping(axes: Axes, wss: WorkingSet) -> None:
     names, values = biggest(wss, len(AREAS))
+    least = describe_threshold(wss.thresholds[0], wss.attrs.max_nr_samples)
+    axes.set_title(f"By mapping: accessed in {least} samples", loc="left", size=10)
+    if not names:
+        axes.text(0.5, 0.5, "Nothing was found accessed.", transform=axes.transAxes, ha="center")
+        return
     axes.stackplot(
         np.repeat(_edges(wss), 2)[1:-1],
         np.repeat(np.nan_to_num(values[0]), 2, axis=1),
         labels=[cut(name, 34) for name in names],
         colors=AREAS,
     )
-    least = describe_threshold(wss.thresholds[0], wss.attrs.max_nr_samples)
-    axes.set_title(f"By mapping: accessed in {least} samples", loc="left", size=10)
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.03, 1), frameon=False)
 

@@ -43,7 +43,7 @@ def rows(table: RegionsTable) -> list[tuple[str, ...]]:
             format_size(end - start),
             "?" if unknown else f"{accesses} of {s.nr_samples}",
             format_duration(age * aggr_ns),
-            name or "(not mapped)",
+            name or table.unnamed,
         )
         for start, end, accesses, unknown, age, name in zip(*columns, table.names, strict=True)
     ]

@@ -9,7 +9,7 @@ from vadamon.report.text.chart import MARKS, STYLES, parts_bar
 from vadamon.report.text.heading import print_heading
 from vadamon.report.text.table import print_table
 from vadamon.report.usage import CLASSES
-from vadamon.report.wording import describe_idle, describe_intervals, wall_time
+from vadamon.report.wording import describe_idle, describe_snapshots, wall_time
 from vadamon.units import format_duration, format_size
 
 
@@ -20,7 +20,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         console,
         table.target,
         f"{wall_time(table.start_wall_ns)}, {format_duration(table.end_ns - summary.start_ns)}",
-        f"{summary.working_set.nr_snapshots} snapshots, {describe_intervals(table.attrs)}",
+        describe_snapshots(summary.working_set.nr_snapshots, table.attrs),
     )
     for word, line in size_lines(summary):
         console.print(Text(f"{word:<12} {line}"))

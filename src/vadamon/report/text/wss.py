@@ -7,7 +7,7 @@ from rich.text import Text
 from vadamon.report.text.chart import area, size_axis, stretched, time_axis
 from vadamon.report.text.heading import print_heading
 from vadamon.report.text.table import print_table
-from vadamon.report.wording import describe_intervals, describe_threshold, wall_time
+from vadamon.report.wording import describe_snapshots, describe_threshold, wall_time
 from vadamon.report.wss import PERCENTILES, WorkingSet
 from vadamon.units import format_duration, format_size
 
@@ -28,7 +28,7 @@ def print_wss(console: Console, wss: WorkingSet) -> None:
         console,
         wss.target,
         f"{wall_time(wss.start_wall_ns)}, {format_duration(timeline.end_ns - timeline.start_ns)}",
-        f"{wss.nr_snapshots} snapshots, {describe_intervals(wss.attrs)}",
+        describe_snapshots(wss.nr_snapshots, wss.attrs),
     )
     console.print("Working set: memory found accessed in so many samples of a snapshot", style="bold")
     print_table(console, percentile_titles(), percentile_rows(wss), name_column=0)
