@@ -172,4 +172,4 @@ def diff(before: Path, after: Path, form: str | None, output: Path | None) -> No
 
 
 # Rows, columns and most bands of a heatmap, where it need not fit a terminal.
-_GRIDS = {"json": (64, 128, 42), "png": (160, 320, 20), "svg": (160, 320, 20), "html": (96, 160, 24)}
+_GRIDS = {"json": (64, 128, 42), "png": (160, 320, 14), "svg": (160, 320, 14), "html": (128, 192, 16)}

@@ -23,7 +23,8 @@ def describe_wss(wss: WorkingSet) -> str:
     return (
         f"Working set from {wall_time(wss.start_wall_ns)}, "
         f"{format_duration(wss.timeline.end_ns - wss.timeline.start_ns)}: "
-        f"{describe_snapshots(wss.nr_snapshots, wss.attrs)}; a step is the mean of {format_duration(round(wss.timeline.column_ns))}"
+        f"{describe_snapshots(wss.nr_snapshots, wss.attrs)}; "
+        f"a step is the mean of {format_duration(round(wss.timeline.column_ns))}"
     )
 
 

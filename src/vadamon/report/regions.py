@@ -54,7 +54,7 @@ class RegionsTable:
     """The regions of one snapshot that are shown.
 
     ``shown`` (int64[k]) are indices into the regions of ``snapshot``, in the order in which to show them, and ``names``
-    has for each of them the name of what is mapped there; an empty name is nothing mapped or known, shown as ``unnamed``.
+    has for each of them the name of what is mapped there; an empty name, shown as ``unnamed``, is none.
     """
 
     target: Target

@@ -19,11 +19,9 @@ def size_lines(summary: Summary) -> list[tuple[str, str]]:
     hot, warm, cold, untouched = (format_size(size[name]) for name in CLASSES[:4])
     half, most = (format_size(n) for n in summary.working_set.percentiles((50, 100))[0].tolist())
     idle = "; ".join(f"{describe_idle(ns)} or longer: {format_size(n)}" for ns, n in summary.idle)
+    mappings = counted(len(table.mappings), "mapping")
     lines = [
-        (
-            "mapped",
-            f"{format_size(mapped)} in {counted(len(table.mappings), 'mapping')}, {format_size(accessed)} of it found accessed",
-        ),
+        ("mapped", f"{format_size(mapped)} in {mappings}, {format_size(accessed)} of it found accessed"),
         ("in use", f"{_of(used, mapped)}: {hot} hot and {warm} warm, in the last {recent}"),
         ("not in use", f"{_of(unused, mapped)}: {cold} cold, and {untouched} never found accessed"),
         ("idle for", idle or "not known: the recording is too short"),

@@ -53,7 +53,7 @@ def head_sides(figure: go.Figure) -> None:
 
 def size_axis(greatest: float) -> dict[str, Any]:
     """Return an axis of bytes up to ``greatest``, at multiples of a power of two."""
-    step = 2.0 ** np.ceil(np.log2(max(greatest, 1) / 6))
+    step = 2.0 ** np.ceil(np.log2(max(greatest, 6) / 6))
     ticks = np.arange(0, greatest + step, step).tolist()
     return {
         "tickvals": ticks,

@@ -113,5 +113,5 @@ class _BinaryLocator(MaxNLocator):
     """Ticks at multiples of a power of two."""
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
-        step = 2.0 ** np.ceil(np.log2(max(vmax - vmin, 1) / 6))
+        step = 2.0 ** np.ceil(np.log2(max(vmax - vmin, 6) / 6))
         return np.arange(np.floor(vmin / step), np.ceil(vmax / step) + 1) * step
