@@ -2,6 +2,7 @@
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from vadamon.report.captions import describe_regions
 from vadamon.report.html.figure import new_figure, plain_text
@@ -24,9 +25,11 @@ def draw(table: RegionsTable) -> Section:
         _HEIGHT, hovermode="y", margin={"l": 320, "r": 120, "t": 40, "b": 60}, bargap=0, barmode="overlay"
     )
     unknown = table.snapshot.unknown[table.shown]
-    _add_bars(figure, table, placed, texts, ~unknown, "known", _age_marker(table, placed, ~unknown))
+    by_age = _add_ages(figure, table)
+    known_colours = [colour for colour, is_unknown in zip(by_age, unknown, strict=True) if not is_unknown]
+    _add_bars(figure, table, placed, texts, ~unknown, "known", known_colours)
     if unknown.any():
-        _add_bars(figure, table, placed, texts, unknown, "unknown", {"color": UNKNOWN_PLAIN})
+        _add_bars(figure, table, placed, texts, unknown, "unknown", UNKNOWN_PLAIN)
     named: list[tuple[float, str]] = []
     for name, start, top in placed.runs:
         if not named or top - named[-1][0] >= _LINE:
@@ -50,22 +53,38 @@ def draw(table: RegionsTable) -> Section:
     )
 
 
-def _age_marker(table: RegionsTable, placed: Places, chosen: np.ndarray) -> dict[str, object]:
+def _add_ages(figure: go.Figure, table: RegionsTable) -> list[str]:
+    """Add a legend of ages; return the colour of each region that is shown.
+
+    Bars have colours by name: Plotly cannot take a bar's number for a colour when it shows hover.
+    """
     aggr_s = table.attrs.aggr_us / 1e6
-    ages = np.log10(np.maximum(table.snapshot.age[table.shown][chosen], 1) * aggr_s)
-    least, most = float(np.log10(aggr_s)), max(float(ages.max(initial=-99)), float(np.log10(aggr_s)) + 1)
+    ages = np.log10(np.maximum(table.snapshot.age[table.shown], 1) * aggr_s)
+    least = float(np.log10(aggr_s))
+    most = max(float(ages.max(initial=least)), least + 1)
     ticks = np.arange(np.ceil(least - 1e-9), most + 1e-9).tolist()
-    return {
-        "color": ages.tolist(),
-        "colorscale": [list(step) for step in HEAT],
-        "cmin": least,
-        "cmax": most,
-        "colorbar": {
-            "title": {"text": "age"},
-            "tickvals": ticks,
-            "ticktext": [format_duration(round(10**tick * 1e9)) for tick in ticks],
+    scale = [list(step) for step in HEAT]
+    figure.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
+        marker={
+            "color": [least],
+            "colorscale": scale,
+            "cmin": least,
+            "cmax": most,
+            "showscale": True,
+            "colorbar": {
+                "title": {"text": "age"},
+                "tickvals": ticks,
+                "ticktext": [format_duration(round(10**tick * 1e9)) for tick in ticks],
+            },
         },
-    }
+    )
+    colours: list[str] = sample_colorscale(scale, ((ages - least) / (most - least)).tolist())
+    return colours
 
 
 def _add_bars(
@@ -75,7 +94,7 @@ def _add_bars(
     texts: list[tuple[str, ...]],
     chosen: np.ndarray,
     name: str,
-    marker: dict[str, object],
+    colour: list[str] | str,
 ) -> None:
     s, index = table.snapshot, table.shown
     lengths = np.where(s.unknown[index], s.nr_samples, np.maximum(s.nr_accesses[index], 0.06))
@@ -85,7 +104,7 @@ def _add_bars(
         width=np.diff(placed.edges)[chosen].tolist(),
         orientation="h",
         name=name,
-        marker=marker,
+        marker={"color": colour},
         customdata=[[plain_text(cell) for cell in texts[i]] for i in np.flatnonzero(chosen).tolist()],
         hovertemplate="%{customdata[0]}-%{customdata[1]}, %{customdata[2]}<br>%{customdata[5]}<br>"
         "accessed in %{customdata[3]} samples, age %{customdata[4]}<extra></extra>",
