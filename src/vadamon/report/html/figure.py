@@ -47,7 +47,15 @@ def head_sides(figure: go.Figure) -> None:
     """Say above ``figure`` what stands at its sides: addresses to the left, names of mappings to the right."""
     for x, word, side in ((-0.005, "address", "right"), (1.005, "mapping", "left")):
         figure.add_annotation(
-            x=x, xref="paper", xanchor=side, y=1, yref="paper", yanchor="bottom", text=f"<i>{word}</i>", showarrow=False
+            x=x,
+            xref="paper",
+            xanchor=side,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            yshift=6,
+            text=f"<i>{word}</i>",
+            showarrow=False,
         )
 
 

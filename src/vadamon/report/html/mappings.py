@@ -22,5 +22,5 @@ def draw(table: MappingsTable) -> Section:
         if groups
         else [],
         [f"{CLASSES[c]}: {meanings[c]}" for c in shown] if groups else [NO_MAPPINGS],
-        [Table("All mappings, by address", titles(shown), rows(table, shown))],
+        [Table("All mappings, by address", titles(shown), rows(table, shown))] if groups else [],
     )

@@ -21,10 +21,10 @@ def draw(wss: WorkingSet) -> Section:
     return Section(
         wss.target,
         describe_wss(wss),
-        [_over_time(wss, names), _spread(wss, names), _by_mapping(wss, names[0])],
+        [_over_time(wss, names), _spread(wss, names), *([_by_mapping(wss, names[0])] if wss.names else [])],
         ["p50: half of the snapshots have less. Unknown regions, of no valid sample, are in no working set."],
         [
-            Table("Percentiles over snapshots", percentile_titles(), percentile_rows(wss)),
+            Table("Percentiles over snapshots", percentile_titles(wss), percentile_rows(wss)),
             Table("By mapping, mean over time", ("mapping", *names), mapping_rows(wss)),
         ],
     )
@@ -56,7 +56,9 @@ def _spread(wss: WorkingSet, names: list[str]) -> go.Figure:
 
 def _by_mapping(wss: WorkingSet, least: str) -> go.Figure:
     unit, times = _times(wss)
-    figure = new_figure(380, f"By mapping: accessed in {least} samples")
+    legend = {"x": 1.01, "y": 1, "traceorder": "reversed"}
+    title = f"By mapping: accessed in {least} samples"
+    figure = new_figure(380, title, margin={"l": 110, "r": 230, "t": 70, "b": 50}, legend=legend)
     names, values = biggest(wss, len(AREAS))
     known = np.nan_to_num(values[0])
     for k, (name, sizes) in enumerate(zip(names, known.tolist(), strict=True)):

@@ -31,7 +31,7 @@ def print_wss(console: Console, wss: WorkingSet) -> None:
         describe_snapshots(wss.nr_snapshots, wss.attrs),
     )
     console.print("Working set: memory found accessed in so many samples of a snapshot", style="bold")
-    print_table(console, percentile_titles(), percentile_rows(wss), name_column=0)
+    print_table(console, percentile_titles(wss), percentile_rows(wss), name_column=0)
     console.print("p50: half of the snapshots have less; p0 and p100: the least and the most.\n")
     _print_over_time(console, wss)
     _print_by_mapping(console, wss)
@@ -43,16 +43,17 @@ def print_wss(console: Console, wss: WorkingSet) -> None:
     console.print()
 
 
-def percentile_titles() -> tuple[str, ...]:
-    """Return the titles of the table of percentiles."""
-    return ("accessed in", *(f"p{percent}" for percent in PERCENTILES), "mean")
+def percentile_titles(wss: WorkingSet) -> tuple[str, ...]:
+    """Return the titles of the table of percentiles: a column for each threshold."""
+    return ("accessed in", *(_threshold(wss, k) for k in range(len(wss.thresholds))))
 
 
 def percentile_rows(wss: WorkingSet) -> list[tuple[str, ...]]:
-    """Return a row of sizes for each threshold."""
+    """Return a row of sizes for each percentile, and one for the mean."""
+    rows = zip(PERCENTILES, wss.percentiles().T.tolist(), strict=True)
     return [
-        (_threshold(wss, k), *(format_size(size) for size in sizes), format_size(round(mean)))
-        for k, (sizes, mean) in enumerate(zip(wss.percentiles().tolist(), wss.mean.tolist(), strict=True))
+        *((f"p{percent}", *map(format_size, sizes)) for percent, sizes in rows),
+        ("mean", *(format_size(round(mean)) for mean in wss.mean.tolist())),
     ]
 
 
@@ -72,7 +73,7 @@ def _print_over_time(console: Console, wss: WorkingSet) -> None:
     width = max(1, chart_width(console.width) // len(values)) * len(values)
     top = float(np.nanmax(values))
     for side, line in zip(size_axis(top, _HEIGHT, _SIDE), area(stretched(values, width), top, _HEIGHT), strict=True):
-        console.print(Text(f"{side} ", "dim").append(line, "blue"), no_wrap=True)
+        console.print(Text(f"{side} ", "dim").append(line, "#3f7fd0"), no_wrap=True)
     origin_ns = wss.origin_ns
     axis = time_axis(wss.timeline.start_ns - origin_ns, wss.timeline.end_ns - origin_ns, width)
     console.print(Text(" " * (_SIDE + 1) + axis, "dim"), no_wrap=True)
