@@ -11,7 +11,7 @@ from vadamon.report.palette import BEFORE, COLDER, HOTTER
 from vadamon.report.wording import NO_MAPPINGS
 from vadamon.units import format_size
 
-_MOST_BARS = 16
+_MOST_BARS = 10
 
 
 def draw(diff: Diff, note: str = "") -> Figure:

@@ -19,6 +19,7 @@ _HEIGHT = 8.0
 _LINE = 1 / 42
 _AGE_WIDTH = 0.03
 _NAME_LENGTH = 24
+_MOST_EDGES = 100
 
 
 def draw(table: RegionsTable, note: str = "") -> Figure:
@@ -55,6 +56,7 @@ def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappabl
         LinearSegmentedColormap.from_list("age", list(HEAT)),
     )
     unknown = s.unknown[index]
+    edge = 0.3 * (len(index) <= _MOST_EDGES)
     tops, heights = placed.edges[:-1], np.diff(placed.edges)
     by_age = colours.to_rgba(ages)
     # Beside the bars, so that the age of what had no access can be seen too.
@@ -67,7 +69,7 @@ def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappabl
         align="edge",
         color=by_age[~unknown],
         edgecolor="white",
-        linewidth=0.3,
+        linewidth=edge,
     )
     axes.barh(
         tops[unknown],
@@ -77,7 +79,7 @@ def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappabl
         facecolor=UNKNOWN,
         edgecolor=HATCH_COLOUR,
         hatch=HATCH,
-        linewidth=0.3,
+        linewidth=edge,
     )
     return colours
 
