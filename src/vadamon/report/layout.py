@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from vadamon.report.heatmap import Heatmap
 
+_APART = 0.08
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
@@ -26,6 +28,18 @@ class Layout:
         gap = np.full((1, values.shape[1]), np.nan)
         strips: NDArray[np.float64] = np.concatenate([values, gap])[self.row]
         return strips
+
+    def marked(self) -> list[int]:
+        """Return the strips whose address is worth a mark: where bands begin, and others well apart from these."""
+        tops = self.edges[:-1]
+        nearest = np.searchsorted(self.band_top, tops, side="right")
+        following = np.append(self.band_top, 1 + _APART)[nearest]
+        marked: list[int] = []
+        for strip in np.flatnonzero(self.row >= 0).tolist():
+            begins = bool(tops[strip] == self.band_top[nearest[strip] - 1])
+            if begins or min(tops[strip] - tops[marked[-1]], following[strip] - tops[strip]) >= _APART:
+                marked.append(strip)
+        return marked
 
     def gaps(self, heatmap: Heatmap) -> list[tuple[float, int]]:
         """Return the middle of each gap, and its size in bytes."""

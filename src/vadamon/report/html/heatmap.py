@@ -31,14 +31,14 @@ def draw(heatmap: Heatmap) -> Section:
         marker = {"symbol": "square", "size": 13, "color": colour, "line": {"color": "#888", "width": 0.5}}
         figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
     rows = _rows(heatmap, layout)
-    first = [row for row in rows if row["first"]]
+    marked = [row for row in rows if row["marked"]]
     figure.update_xaxes(time_axis(unit), range=[times[0], times[-1]], showgrid=False)
     figure.update_yaxes(
         range=[1, 0],
         showgrid=False,
         zeroline=False,
-        tickvals=[row["at"] for row in first],
-        ticktext=[row["text"] for row in first],
+        tickvals=[row["at"] for row in marked],
+        ticktext=[row["text"] for row in marked],
         tickfont={"family": "monospace", "size": 11},
     )
     head_sides(figure)
@@ -110,10 +110,10 @@ def _cells(heatmap: Heatmap, layout: Layout) -> list[list[list[str]]]:
 
 
 def _rows(heatmap: Heatmap, layout: Layout) -> list[dict[str, Any]]:
-    tops = set(layout.band_top.tolist())
+    marked = set(layout.marked())
     return [
-        {"at": top, "text": f"{int(heatmap.row_start[row]):x}", "first": top in tops}
-        for top, row in zip(layout.edges[:-1].tolist(), layout.row.tolist(), strict=True)
+        {"at": top, "text": f"{int(heatmap.row_start[row]):x}", "marked": strip in marked}
+        for strip, (top, row) in enumerate(zip(layout.edges[:-1].tolist(), layout.row.tolist(), strict=True))
         if row >= 0
     ]
 

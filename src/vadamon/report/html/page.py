@@ -33,12 +33,12 @@ for (const element of document.querySelectorAll("script.figure")) {
   element.after(place);
   Plotly.newPlot(place, data, layout, config).then(() => rows && followZoom(place, rows));
 }
-// The bands of a heatmap have their addresses at the side; where few rows are in view, all of those have.
+// Some rows of a heatmap have their addresses at the side; where few are in view, all of those have.
 function followZoom(place, rows) {
   place.on("plotly_relayout", () => {
     const [bottom, top] = place.layout.yaxis.range;
     const inView = rows.filter(row => row.at >= top && row.at <= bottom);
-    const shown = inView.length <= 24 ? inView : inView.filter(row => row.first);
+    const shown = inView.length <= 24 ? inView : inView.filter(row => row.marked);
     const tickvals = shown.map(row => row.at), ticktext = shown.map(row => row.text);
     if (String(place.layout.yaxis.tickvals) !== String(tickvals))
       Plotly.relayout(place, {"yaxis.tickvals": tickvals, "yaxis.ticktext": ticktext});
@@ -62,7 +62,7 @@ class Section:
     """What a page says of one target: a caption, ``words`` (a table), figures, lines that explain them, and tables.
 
     ``rows`` are those of a heatmap that is the first figure: ``at`` is where one begins on the y axis, ``text`` its
-    address, and ``first`` whether a band begins there.
+    address, and ``marked`` whether that is worth a mark where all of it is in view.
     """
 
     target: Target

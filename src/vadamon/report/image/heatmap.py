@@ -75,9 +75,10 @@ def _draw_legend(figure: Figure, mesh: QuadMesh, nr_samples: int) -> None:
 
 
 def _name_bands(axes: Axes, heatmap: Heatmap, layout: Layout) -> None:
-    """Write addresses to the left and names to the right of where bands begin, and the size of gaps into them."""
-    starts = [f"{band.start:x}" for band in heatmap.bands]
-    axes.set_yticks(layout.band_top, labels=starts, va="top", family="monospace", size=8)
+    """Write addresses to the left, names to the right of where bands begin, and the size of gaps into them."""
+    marked = layout.marked()
+    starts = [f"{start:x}" for start in heatmap.row_start[layout.row[marked]].tolist()]
+    axes.set_yticks(layout.edges[marked], labels=starts, va="top", family="monospace", size=8)
     axes.tick_params("y", length=0)
     head_sides(axes)
     across = axes.get_yaxis_transform()
