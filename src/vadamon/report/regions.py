@@ -133,6 +133,15 @@ class Places:
     edges: NDArray[np.float64]
     runs: list[tuple[str, int, float]]
 
+    def marked(self, apart: float) -> list[tuple[str, int, float]]:
+        """Return the runs whose name can be written, no nearer to another than ``apart``: the bigger ones first."""
+        tops = np.array([top for *_, top in self.runs])
+        marked: list[int] = []
+        for i in np.argsort(-np.diff(tops, append=1.0), kind="stable").tolist():
+            if all(abs(tops[i] - tops[j]) >= apart for j in marked):
+                marked.append(i)
+        return [self.runs[i] for i in sorted(marked)]
+
 
 def places(table: RegionsTable) -> Places:
     """Lay out the regions that are shown."""

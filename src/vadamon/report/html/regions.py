@@ -30,10 +30,9 @@ def draw(table: RegionsTable) -> Section:
     _add_bars(figure, table, placed, texts, ~unknown, "known", known_colours)
     if unknown.any():
         _add_bars(figure, table, placed, texts, unknown, "unknown", UNKNOWN_PLAIN)
-    named: list[tuple[float, str]] = []
-    for name, start, top in placed.runs:
-        if not named or top - named[-1][0] >= _LINE:
-            named.append((top, f"{plain_text(cut(name or table.unnamed, 28))}  {start:x}"))
+    named = [
+        (top, f"{plain_text(cut(name or table.unnamed, 28))}  {start:x}") for name, start, top in placed.marked(_LINE)
+    ]
     figure.update_yaxes(range=[1, 0], tickvals=[at for at, _ in named], ticktext=[text for _, text in named])
     nr_samples = table.snapshot.nr_samples
     figure.update_xaxes(

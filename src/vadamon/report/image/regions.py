@@ -85,12 +85,10 @@ def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappabl
 
 
 def _name_runs(axes: Axes, table: RegionsTable, placed: Places) -> None:
-    """Write address and name where they do not run into those before."""
-    named: list[tuple[str, int, float]] = []
-    for name, start, top in placed.runs:
+    """Write address and name where there is room for them."""
+    for *_, top in placed.runs:
         axes.axhline(top, color="#bbbbbb", linewidth=0.5)
-        if not named or top - named[-1][2] >= _LINE:
-            named.append((name, start, top))
+    named = placed.marked(_LINE)
     starts = [f"{start:x}" for _, start, _ in named]
     axes.set_yticks([top for *_, top in named], labels=starts, va="top", family="monospace", size=8)
     axes.tick_params("y", length=0)
