@@ -107,4 +107,4 @@ def test_legend_and_units(service: Path) -> None:
 def test_regions_are_drawn_in_their_order(service: Path) -> None:
     table = regions_tables(Recording(service), "heat")[0]
     names = [text.get_text() for text in regions.draw(table).axes[0].texts]
-    assert names[2:4] == ["[stack]", "[heap]"]  # after the words above the sides
+    assert names[2:6] == ["anonymous 256 MiB", "anonymous 256 MiB", "python3.11", "anonymous 256 MiB"]

@@ -41,7 +41,8 @@ _STYLE: Any = {
 def save(draw: Callable[[Any, str], Figure], model: Any, path: Path, form: str, note: str = "") -> None:
     """Draw ``model`` and write it as ``png`` or ``svg``. Raises OSError where ``path`` cannot be written."""
     with mpl.rc_context(_STYLE):
-        draw(model, note).savefig(path, format=form, dpi=_DPI)
+        small: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if form == "png" else {}
+        draw(model, note).savefig(path, format=form, dpi=_DPI, **small)
 
 
 def head_height(note: str) -> float:
