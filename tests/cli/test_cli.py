@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from vadamon import Attrs, Header, RecordingWriter, SampleHealth, Snapshot, Target
 
 VADAMON = [sys.executable, "-c", "from vadamon.cli import main; main()"]
 
@@ -144,6 +147,24 @@ def test_format_is_told_by_the_suffix_or_by_name(service: Path, tmp_path: Path) 
     done = run("report", "wss", service, "-o", tmp_path / "x.gif")
     assert done.returncode == 2
     assert done.stderr.startswith("vadamon: no format is known by '.gif': give --format, one of text, json, png")
+
+
+def test_a_picture_of_each_process_and_a_page_of_all(tmp_path: Path) -> None:
+    targets = (Target(1, 4242, "first"), Target(2, 4243, "second"))
+    with RecordingWriter(tmp_path / "two", Header(Attrs(), targets)) as writer:
+        for target in targets:
+            start, end, zero = np.array([0], np.uint64), np.array([4096], np.uint64), np.zeros(1, np.uint32)
+            unknown = np.zeros(1, np.bool_)
+            writer.write_snapshot(
+                Snapshot(target.target_id, 0, 10**8, start, end, zero, zero, 20, unknown, SampleHealth())
+            )
+    done = run("report", "heatmap", tmp_path / "two", "-o", tmp_path / "x.svg")
+    assert done.stderr == f"vadamon: a picture of each process: {tmp_path / 'x-1.svg'} to {tmp_path / 'x-2.svg'}\n"
+    assert "process 4243  second" in (tmp_path / "x-2.svg").read_text()
+    run("report", "heatmap", tmp_path / "two", "-o", tmp_path / "x.html")
+    page = (tmp_path / "x.html").read_text()
+    assert "<h1>process 4242  first</h1>" in page
+    assert "<h1>process 4243  second</h1>" in page
 
 
 def test_options_hold_in_every_format(service: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import io
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from functools import cached_property
@@ -84,11 +85,15 @@ class Output:
 
     def _write_pictures(self, models: Sequence[Any], note: str, path: Path) -> None:
         """Write a picture of each target; of several, each has its number in its name."""
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it would tell where it keeps its caches
         from vadamon.report.image.figure import save
 
         draw = self._drawing("image", "draw")
-        for number, model in enumerate(models, 1):
-            numbered = path if len(models) == 1 else path.with_stem(f"{path.stem}-{number}")
+        paths = [path]
+        if len(models) > 1:
+            paths = [path.with_stem(f"{path.stem}-{number}") for number in range(1, len(models) + 1)]
+            click.echo(f"vadamon: a picture of each process: {paths[0]} to {paths[-1]}", err=True)
+        for model, numbered in zip(models, paths, strict=True):
             save(draw, model, numbered, self.form, note)
 
     def _drawing(self, medium: str, name: str) -> Any:
