@@ -66,6 +66,11 @@ class RegionsTable:
     sort: str
     unnamed: str
 
+    @property
+    def longest(self) -> int:
+        """How many accesses the longest bar stands for: all samples, or 1 where there was none."""
+        return max(1, self.snapshot.nr_samples)
+
     def described(self) -> str:
         """Return how many regions are shown, and in which order: ``3 of 48 regions by heat``."""
         shown, every = len(self.shown), len(self.snapshot)

@@ -34,11 +34,10 @@ def draw(table: RegionsTable) -> Section:
         (top, f"{plain_text(cut(name or table.unnamed, 28))}  {start:x}") for name, start, top in placed.marked(_LINE)
     ]
     figure.update_yaxes(range=[1, 0], tickvals=[at for at, _ in named], ticktext=[text for _, text in named])
-    nr_samples = table.snapshot.nr_samples
     figure.update_xaxes(
-        title={"text": f"accessed in n of {nr_samples} samples"},
-        range=[0, nr_samples],
-        tickvals=sample_ticks(nr_samples, 0),
+        title={"text": f"accessed in n of {table.snapshot.nr_samples} samples"},
+        range=[0, table.longest],
+        tickvals=sample_ticks(table.longest, 0),
     )
     return Section(
         table.target,
@@ -96,7 +95,7 @@ def _add_bars(
     colour: list[str] | str,
 ) -> None:
     s, index = table.snapshot, table.shown
-    lengths = np.where(s.unknown[index], s.nr_samples, np.maximum(s.nr_accesses[index], 0.06))
+    lengths = np.where(s.unknown[index], table.longest, np.maximum(s.nr_accesses[index], 0.06))
     figure.add_bar(
         x=lengths[chosen].tolist(),
         y=((placed.edges[:-1] + placed.edges[1:]) / 2)[chosen].tolist(),

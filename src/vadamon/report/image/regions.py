@@ -29,8 +29,8 @@ def draw(table: RegionsTable, note: str = "") -> Figure:
     axes = figure.add_subplot()
     placed = places(table)
     colours = _draw_bars(axes, table, placed)
-    axes.set_xticks(sample_ticks(table.snapshot.nr_samples, 0))
-    axes.set_xlim(-_AGE_WIDTH * table.snapshot.nr_samples, table.snapshot.nr_samples)
+    axes.set_xticks(sample_ticks(table.longest, 0))
+    axes.set_xlim(-_AGE_WIDTH * table.longest, table.longest)
     axes.set_xlabel(f"accessed in n of {table.snapshot.nr_samples} samples")
     axes.grid(axis="x", color=GRID, linewidth=0.6)
     axes.set_ylim(1, 0)
@@ -60,7 +60,7 @@ def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappabl
     tops, heights = placed.edges[:-1], np.diff(placed.edges)
     by_age = colours.to_rgba(ages)
     # Beside the bars, so that the age of what had no access can be seen too.
-    left, width = -_AGE_WIDTH * s.nr_samples, 0.7 * _AGE_WIDTH * s.nr_samples
+    left, width = -_AGE_WIDTH * table.longest, 0.7 * _AGE_WIDTH * table.longest
     axes.barh(tops, width, heights, left=left, align="edge", color=by_age, linewidth=0)
     axes.barh(
         tops[~unknown],
@@ -73,7 +73,7 @@ def _draw_bars(axes: Axes, table: RegionsTable, placed: Places) -> ScalarMappabl
     )
     axes.barh(
         tops[unknown],
-        s.nr_samples,
+        table.longest,
         heights[unknown],
         align="edge",
         facecolor=UNKNOWN,
