@@ -1,8 +1,8 @@
 """The summary, worked out by hand."""
 
 from vadamon import Mapping
+from vadamon.report.sentences import trust_lines
 from vadamon.report.summary import summaries
-from vadamon.report.text.summary import trust_lines
 
 SECOND = 1_000_000_000
 KIB = 1024
