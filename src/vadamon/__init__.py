@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vadamon.attrs import Attrs as Attrs
+    from vadamon.backends import monitor as monitor
     from vadamon.errors import VadamonError as VadamonError
     from vadamon.errors import VadamonWarning as VadamonWarning
     from vadamon.mappings import Mapping as Mapping
     from vadamon.mappings import Mappings as Mappings
-    from vadamon.monitors.live import monitor as monitor
     from vadamon.recording.header import Header as Header
     from vadamon.recording.header import Target as Target
     from vadamon.recording.reader import Recording as Recording
@@ -35,7 +35,7 @@ _HOME = {
     "Snapshot": "vadamon.snapshot",
     "Target": "vadamon.recording.header",
     "VadamonError": "vadamon.errors",
-    "monitor": "vadamon.monitors.live",
+    "monitor": "vadamon.backends",
     "VadamonWarning": "vadamon.errors",
     "open": "vadamon.recording.reader",
 }

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vadamon import operations
 from vadamon.attrs import Attrs
+from vadamon.clock import Clock, MonotonicClock
 from vadamon.monitors.live import ProcessMonitor
-from vadamon.recording.header import Header, Target
+from vadamon.monitors.sampling import SamplingMonitor
+from vadamon.operations.base import Target
+from vadamon.recording import header
 from vadamon.recording.reader import Recording
 from vadamon.recording.recorder import Progress, record
 from vadamon.recording.writer import RecordingWriter
 from vadamon.workload import Area, Interval, Sweep, Workload
+from vadamon.workload.simulated import SimulatedWorkload
 
 _MIB = 1 << 20
 _SETTLING_NS = 2_000_000_000
@@ -54,22 +59,45 @@ class Finding:
 
 def run(path: str, duration_s: float, move_every_s: float, report: Callable[[Progress], None]) -> list[Finding]:
     """Start the workload, record it in a file, and compare the recording with what the workload has logged."""
-    attrs = Attrs()
     with Workload(areas(move_every_s)) as workload:
-        with ProcessMonitor([workload.pid], attrs) as monitor:
-            header = Header.here(
-                attrs,
-                [Target(workload.pid, workload.pid, "the demo's workload")],
-                backend="page-table",
-                command_line=f"vadamon demo -o {path}",
-            )
-            with RecordingWriter(path, header) as writer:
-                record(monitor, writer, duration_ns=int(duration_s * 1e9), report=report)
+        with ProcessMonitor([workload.pid]) as monitor:
+            _record(path, monitor, "page-table", MonotonicClock(), duration_s, report)
         intervals = [interval for interval in workload.log.intervals() if interval.pattern is not None]
         cold = workload.areas["cold"]
-        known = {name: [i for i in intervals if i.area == name] for name in ("hot", "warm", "moving")}
-        known["cold"] = [Interval("cold", None, cold.start, cold.end, 0, intervals[0].last_ns, 0)]
-    return [_find(path, name, ranges, _EXPECTED[name]) for name, ranges in known.items()]
+        intervals.append(Interval("cold", None, cold.start, cold.end, 0, intervals[0].last_ns, 0))
+    return _find_all(path, intervals)
+
+
+def simulate(path: str, duration_s: float, move_every_s: float, report: Callable[[Progress], None]) -> list[Finding]:
+    """Do as `run`, with a process, its page tables and its time simulated: that needs no rights."""
+    clock = SimulatedWorkload(areas(move_every_s))
+    target = Target(1, clock.space)
+    rng = np.random.default_rng()
+    with SamplingMonitor([target], Attrs(), operations.get("vaddr"), clock, rng) as monitor:
+        _record(path, monitor, "simulated", clock, duration_s, report)
+    return _find_all(path, clock.intervals())
+
+
+def _record(
+    path: str,
+    monitor: SamplingMonitor,
+    backend: str,
+    clock: Clock,
+    duration_s: float,
+    report: Callable[[Progress], None],
+) -> None:
+    described = [header.Target(target.target_id, target.target_id, "the demo's workload") for target in monitor.targets]
+    command_line = f"vadamon demo -o {path}"
+    head = header.Header.here(monitor.attrs, described, backend=backend, command_line=command_line, clock=clock)
+    with RecordingWriter(path, head) as writer:
+        record(monitor, writer, duration_ns=int(duration_s * 1e9), report=report)
+
+
+def _find_all(path: str, intervals: list[Interval]) -> list[Finding]:
+    return [
+        _find(path, name, [interval for interval in intervals if interval.area == name], expected)
+        for name, expected in _EXPECTED.items()
+    ]
 
 
 def _find(path: str, name: str, ranges: list[Interval], expected: float) -> Finding:

@@ -20,6 +20,8 @@ class SampleHealth:
     """Sampling addresses whose page's accessed bit could not be cleared (memory mapped by several processes, ...)."""
     failed_reads: int = 0
     """Page-table entries that the kernel would not read."""
+    paced: int = 0
+    """Sampling addresses that were left out, so that clearing their pages would not slow the target down."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

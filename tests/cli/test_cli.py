@@ -110,3 +110,23 @@ def test_ctrl_c() -> None:
 
 def test_version() -> None:
     assert run("--version").stdout.startswith("vadamon 0.")
+
+
+@pytest.mark.parametrize("report", [[], ["summary"], ["wss"], ["heatmap"], ["regions"], ["mappings"]])
+def test_every_report_fits_80_columns_and_has_json(service: Path, report: list[str]) -> None:
+    done = run("report", *report, service)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    done = run("report", *(report or ["summary"]), service, "--format", "json")
+    assert isinstance(json.loads(done.stdout), list)
+
+
+def test_diff_of_a_recording_with_itself(service: Path) -> None:
+    done = run("report", "diff", service, service)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_report_that_is_none(service: Path) -> None:
+    done = run("report", "frobnicate", service)
+    assert done.returncode == 2
+    assert "neither a file nor one of the reports" in done.stderr

@@ -1,7 +1,11 @@
 """What live tests share: a process of known heat, and how well a run has found it."""
 
-from collections.abc import Callable
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,3 +81,41 @@ def run():
             return watch(workload.pid, seconds), workload
 
     return run
+
+
+NOBODY = 65534
+
+
+def as_nobody(*capabilities: str) -> tuple[str, ...]:
+    """Return what to put in front of a command, so that it runs as nobody, with these capabilities and no others.
+
+    Where Python or this project lie in a folder that only root may enter (pyenv below /root), they are put in its place
+    in a mount namespace of the command's own: so nobody needs no capability to reach them. /tmp is as it is.
+    """
+    rights = ",".join(["-all", *(f"+{name}" for name in capabilities)])
+    drop = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", f"--bounding-set={rights}"]
+    drop += [f"--inh-caps={rights}", *([f"--ambient-caps={rights}"] if capabilities else [])]
+    needed = {Path(path).resolve() for path in (sys.base_prefix, sys.prefix, Path(__file__).parents[2])}
+    hidden = {path: closed for path in needed if (closed := _closed_folder(path))}
+    script = ["hold=$(mktemp -d)", "mount -t tmpfs tmpfs $hold"]
+    for i, path in enumerate(hidden):
+        script += [f"mkdir $hold/{i}", f"mount --bind {shlex.quote(str(path))} $hold/{i}"]
+    script += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(folder))}" for folder in set(hidden.values())]
+    for i, path in enumerate(hidden):
+        script += [f"mkdir -p {shlex.quote(str(path))}", f"mount --bind $hold/{i} {shlex.quote(str(path))}"]
+    script += ["umount -l $hold", "rmdir $hold", f'exec setpriv {shlex.join(drop)} "$@"']
+    return ("unshare", "--mount", "sh", "-ec", "; ".join(script), "sh")
+
+
+def _closed_folder(path: Path) -> Path | None:
+    """Return the topmost folder on the way to ``path`` that others may not enter."""
+    return next((folder for folder in reversed([path, *path.parents]) if not folder.stat().st_mode & 1), None)
+
+
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """Give a folder that every user can write to; those of pytest itself are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o777)
+        yield path

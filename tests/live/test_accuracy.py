@@ -3,6 +3,7 @@
 import pytest
 
 from tests.live.conftest import MIB, overlap, score
+from vadamon import Attrs
 from vadamon.workload import Area, Sweep
 
 SETTLED_NS = 3_000_000_000
@@ -63,12 +64,12 @@ def test_a_hot_range_that_moves_is_found_within_two_seconds(run):
 
 def test_unknown_memory_is_said_to_be_unknown(run):
     # Without a budget for clearing, nothing can be known of memory that two processes map.
-    from vadamon.monitors.live import ProcessMonitor
+    from vadamon.backends import BACKENDS, Options
     from vadamon.workload import Workload
 
     with Workload([hot_area("shared")]) as workload:
         area = workload.areas["area"]
-        with ProcessMonitor([workload.pid], clear_budget=0) as monitor:
+        with BACKENDS["page-table"].open([workload.pid], Attrs(), Options(clear_budget=0)) as monitor:
             for _, snapshot in zip(range(10), monitor, strict=False):
                 inside = overlap(snapshot, area.start, area.end) == snapshot.end - snapshot.start
                 assert snapshot.unknown[inside].all()

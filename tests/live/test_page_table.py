@@ -206,6 +206,7 @@ def test_where_clearing_would_cost_the_target_too_much_samples_are_used_in_turns
         addresses = every(workload.areas["a"].start, workload.areas["a"].end, 4096)
         with PageTableAddressSpace(workload.pid, flush_budget=0.01) as space:
             voids = [look(space, addresses)[2] for _ in range(40)][20:]
+            assert space.take_health().paced > 0.5 * 20 * len(addresses)
         assert 0.5 < np.mean(voids) < 0.95
         assert np.all(voids, axis=0).mean() < 0.02  # those that are not on the LRU yet
 

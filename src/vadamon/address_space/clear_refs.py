@@ -7,6 +7,9 @@ import os
 import time
 from pathlib import Path
 
+DEFAULT_CLEAR_BUDGET = 0.05
+"""Share of one core."""
+
 
 class ClearRefsBudget:
     """When the next clearing is due, so that all of them together cost no more than a share of one core.

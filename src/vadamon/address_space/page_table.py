@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadamon.address_space import procfs
-from vadamon.address_space.clear_refs import ClearRefsBudget, ClearRefsFile
+from vadamon.address_space.clear_refs import DEFAULT_CLEAR_BUDGET, ClearRefsBudget, ClearRefsFile
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
 from vadamon.snapshot import SampleHealth
 
-DEFAULT_CLEAR_BUDGET = 0.05
 DEFAULT_FLUSH_BUDGET = 0.01
 _EXTRA_CHECKS = 15
 
@@ -44,11 +43,9 @@ class PageTableAddressSpace:
             raise VadamonError(
                 "vadamon was built without the page-table backend: install clang and libbpf-dev, then install it again"
             ) from error
-        procfs.check_target(pid)
         self.pid = pid
         self._native = native
-        self._tid = procfs.threads(pid)[0]
-        self._pidfd = os.pidfd_open(pid)
+        self._pidfd, self._tid = procfs.open_target(pid)
         self._poll = select.poll()
         self._poll.register(self._pidfd, select.POLLIN)
         self._budget = ClearRefsBudget(clear_budget)
@@ -130,9 +127,9 @@ class PageTableAddressSpace:
 
     def take_health(self) -> SampleHealth:
         """Return what went wrong since the last call."""
-        _, refs, uncleared, unchecked, _paced = self._health.tolist()
+        _, refs, uncleared, unchecked, paced = self._health.tolist()
         self._health.fill(0)
-        return SampleHealth(uncleared=refs + uncleared, unchecked=unchecked, failed_reads=unchecked)
+        return SampleHealth(uncleared=refs + uncleared, unchecked=unchecked, failed_reads=unchecked, paced=paced)
 
     def generation(self) -> int:
         """Return how often the process has begun a new address space (``execve``) since it is watched."""

@@ -1,7 +1,7 @@
 """What /proc tells about a process."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vadamon.errors import VadamonError
@@ -42,16 +42,33 @@ def threads(pid: int) -> list[int]:
     return [tid for tid in tids if (stat := _stat(tasks / str(tid))) and not stat.ended]
 
 
-def check_target(pid: int) -> None:
-    """Raise VadamonError where there is no such process, or it has no memory of its own to watch."""
+def check_target(pid: int) -> int:
+    """Return the id of a thread of a process: its main thread, if that still runs.
+
+    Raises VadamonError where there is no such process, or it has no memory of its own to watch.
+    """
     process = Path("/proc") / str(pid)
     stat = _stat(process)
     if stat is None:
-        raise VadamonError(f"no process {pid}: see `ps -e` for those that run")
+        raise _no_process(pid)
     if stat.flags & _PF_KTHREAD:
         raise VadamonError(f"process {pid} ({name(pid)}) is a kernel thread: it has no address space of its own")
-    if not threads(pid):
-        raise VadamonError(f"process {pid} ({name(pid)}) is a zombie: it has ended, and its memory is gone")
+    for tid in threads(pid):
+        return tid
+    raise VadamonError(f"process {pid} ({name(pid)}) is a zombie: it has ended, and its memory is gone")
+
+
+def open_target(pid: int) -> tuple[int, int]:
+    """Return a pidfd of a process, and the id of a thread of it; raises VadamonError as `check_target`."""
+    tid = check_target(pid)
+    try:
+        return os.pidfd_open(pid), tid
+    except ProcessLookupError as error:  # it has just ended
+        raise _no_process(pid) from error
+
+
+def _no_process(pid: int) -> VadamonError:
+    return VadamonError(f"no process {pid}: see `ps -e` for those that run")
 
 
 def parent(pid: int) -> int:
@@ -75,6 +92,15 @@ def command_line(pid: int) -> list[str]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [os.fsdecode(word) for word in text.split(b"\0")[:-1]]
+
+
+def uids(pid: int) -> list[int]:
+    """Return the real, the effective and the saved user id of a process; none where it has ended."""
+    try:
+        text = (Path("/proc") / str(pid) / "status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(uid) for uid in text.partition("\nUid:")[2].split()[:3]]
 
 
 def children(pid: int) -> Iterator[int]:
@@ -102,6 +128,21 @@ def _own_children(pid: int) -> list[int]:
 def _children_by_search(pid: int) -> list[int]:
     stats = ((process, _stat(process)) for process in Path("/proc").iterdir() if process.name.isdigit())
     return [int(process.name) for process, stat in stats if stat and stat.ppid == pid and not stat.ended]
+
+
+class Newcomers:
+    """Descendants of processes that have not been seen before."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._seen = set(pids)
+
+    def of(self, pids: Iterable[int]) -> Iterator[int]:
+        """Yield the descendants of ``pids`` that run now, each only once ever."""
+        for pid in pids:
+            for child in children(pid):
+                if child not in self._seen:
+                    self._seen.add(child)
+                    yield child
 
 
 class MapsFile:

@@ -16,6 +16,8 @@ COMMANDS = {
     "doctor": ("vadamon.cli.doctor", "Tell which backends work here, and why others do not."),
     "demo": ("vadamon.cli.demo", "Watch a workload of known heat, and show what is found."),
     "report": ("vadamon.cli.report", "Show what was hot and cold in a recording."),
+    "export": ("vadamon.cli.export", "Write a recording for damo, perf script, or as a table."),
+    "import": ("vadamon.cli.import_", "Make a recording of what damo or perf script has."),
 }
 
 
@@ -28,7 +30,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = getattr(module, cmd_name if cmd_name != "import" else "import_")
         assert isinstance(command, click.Command)
         return command
 

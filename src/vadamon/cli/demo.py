@@ -1,6 +1,7 @@
 """``vadamon demo``: the whole road on a workload that it starts itself."""
 
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from vadamon.cli.options import Duration
+from vadamon.errors import VadamonError
 
 if TYPE_CHECKING:
     from vadamon.demo import Finding
@@ -21,15 +23,21 @@ _MOVE_EVERY_S = 4.0
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Keep the recording.")
 @click.option("--duration", type=Duration("s"), default="12s", show_default=True, metavar="TIME", help="How long.")
 def demo(output: Path | None, duration: int) -> None:
-    """Watch a workload with hot, warm, cold and moving memory, and show what was found of it."""
+    """Watch a workload with hot, warm, cold and moving memory, and show what was found of it.
+
+    Where processes cannot be watched, the workload and its memory are simulated.
+    """
     from vadamon.cli.progress import ProgressLine
-    from vadamon.demo import run
+    from vadamon.demo import run, simulate
     from vadamon.recording.reader import Recording
     from vadamon.report.heatmap import heatmaps
     from vadamon.report.text.console import make_console
     from vadamon.report.text.heatmap import grid_width, print_heatmap
 
     seconds = duration / 1e9
+    obstacle = _obstacle()
+    if obstacle is not None:
+        click.echo(f"Simulating a process and its memory, since none can be watched here: {obstacle}.\n")
     click.echo(
         "A process of ours touches 32 MiB each millisecond (hot), 64 MiB each 20 ms (warm), never again touches\n"
         f"64 MiB (cold), and each {_MOVE_EVERY_S:g} s moves on by 16 MiB in another 64 MiB (moving). Watching it for "
@@ -37,7 +45,7 @@ def demo(output: Path | None, duration: int) -> None:
     )
     with _place(output) as path:
         with ProgressLine() as line:
-            findings = run(str(path), seconds, _MOVE_EVERY_S, line.show)
+            findings = (run if obstacle is None else simulate)(str(path), seconds, _MOVE_EVERY_S, line.show)
         console = make_console(sys.stdout)
         for model in heatmaps(Recording(path), nr_columns=grid_width(console.width)):
             print_heatmap(console, model)
@@ -46,6 +54,17 @@ def demo(output: Path | None, duration: int) -> None:
         click.echo(_in_words(finding))
     if output is not None:
         click.echo(f"The recording is in {output}.")
+
+
+def _obstacle() -> str | None:
+    """Return why processes cannot be watched here, None where they can."""
+    from vadamon.address_space.page_table import PageTableAddressSpace
+
+    try:
+        PageTableAddressSpace(os.getpid()).close()
+    except VadamonError as error:
+        return str(error)
+    return None
 
 
 @contextlib.contextmanager

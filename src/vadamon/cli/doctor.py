@@ -16,9 +16,12 @@ def doctor(as_json: bool) -> int:
     from vadamon.doctor import diagnose
 
     diagnoses = diagnose()
+    best = next((diagnosis.backend for diagnosis in diagnoses if diagnosis.works), None)
     if as_json:
         click.echo(json.dumps([asdict(diagnosis) for diagnosis in diagnoses], indent=2))
-    else:
-        for diagnosis in diagnoses:
-            click.echo(f"{diagnosis.backend}: {'works' if diagnosis.works else 'does not work'}: {diagnosis.detail}")
-    return 0 if any(diagnosis.works for diagnosis in diagnoses) else 1
+        return 0 if best else 1
+    for diagnosis in diagnoses:
+        click.echo(f"{diagnosis.backend}: {'works' if diagnosis.works else 'does not work'}: {diagnosis.detail}")
+        click.echo(f"    instead of root it needs: {diagnosis.rights}")
+    click.echo(f"--backend auto takes {best} for a process of yours" if best else "no backend works here")
+    return 0 if best else 1

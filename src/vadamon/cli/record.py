@@ -6,11 +6,13 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from vadamon.backends import AUTO, BACKENDS, BEST
 from vadamon.cli.options import Duration, Share
 from vadamon.cli.progress import ProgressLine, in_words
 from vadamon.errors import VadamonError
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
     import subprocess
 
     from vadamon.attrs import Attrs
-    from vadamon.monitors.live import ProcessMonitor
+    from vadamon.backends import Backend
+    from vadamon.monitors.base import Monitor
     from vadamon.recording.recorder import Progress
 
 
@@ -38,18 +41,18 @@ class _Command(click.Command):
 @click.option("-o", "--output", type=click.Path(path_type=Path), default="recording.vadamon", show_default=True,
               metavar="FILE", help="Where to; a file that is there is kept as FILE.old.")  # fmt: skip
 @click.option("--duration", type=Duration("s"), metavar="TIME", help="End after this time; 10 means 10s.")
-@click.option("--sample", type=Duration(), default="5ms", show_default=True, metavar="TIME", help="Sample interval.")
-@click.option("--aggr", type=Duration(), default="100ms", show_default=True, metavar="TIME",
-              help="Aggregation interval: one snapshot each.")  # fmt: skip
-@click.option("--update", type=Duration(), default="1s", show_default=True, metavar="TIME",
-              help="How often to look at the mappings again.")  # fmt: skip
-@click.option("--min-regions", type=int, default=10, show_default=True, metavar="N", help="At least 3.")
-@click.option("--max-regions", type=int, default=1000, show_default=True, metavar="N", help="Bounds the cost.")
-@click.option("--backend", type=click.Choice(["auto", "page-table"]), default="auto", show_default=True,
-              help="How accessed bits are read; see `vadamon doctor`.")  # fmt: skip
+@click.option("--sample", type=Duration(), metavar="TIME", help="Sample interval.  [default: 5ms]")
+@click.option("--aggr", type=Duration(), metavar="TIME",
+              help="Aggregation interval: one snapshot each.  [default: 100ms; 500ms in the coarse mode]")  # fmt: skip
+@click.option("--update", type=Duration(), metavar="TIME",
+              help="How often to look at the mappings again.  [default: 1s]")  # fmt: skip
+@click.option("--min-regions", type=int, metavar="N", help="At least 3.  [default: 10]")
+@click.option("--max-regions", type=int, metavar="N", help="Bounds the cost.  [default: 1000]")
+@click.option("--backend", type=click.Choice([AUTO, *BACKENDS]), default=AUTO, show_default=True,
+              help="How to read accessed bits; auto is the best that works. See `vadamon doctor`.")  # fmt: skip
 @click.option("--include-children", is_flag=True, help="Watch descendants too, those to come as well.")
 @click.option("--clear-budget", type=Share(), default="5%", show_default=True, metavar="SHARE",
-              help="Of one core, to spend on clearing memory that several processes map.")  # fmt: skip
+              help="Of one core, to spend on clearing what can only be cleared all at once.")  # fmt: skip
 @click.argument("pids", nargs=-1, type=int, metavar="(PID... | -- COMMAND [ARG...])")
 @click.pass_context
 def record(
@@ -57,11 +60,11 @@ def record(
     pids: tuple[int, ...],
     output: Path,
     duration: int | None,
-    sample: int,
-    aggr: int,
-    update: int,
-    min_regions: int,
-    max_regions: int,
+    sample: int | None,
+    aggr: int | None,
+    update: int | None,
+    min_regions: int | None,
+    max_regions: int | None,
     backend: str,
     include_children: bool,
     clear_budget: float,
@@ -74,27 +77,53 @@ def record(
     command: list[str] = ctx.meta.get("command", [])
     if bool(pids) == bool(command):
         raise click.UsageError("give the pids to watch, or -- and a command to start")
-    from vadamon.attrs import Attrs
-
-    try:
-        attrs = Attrs(sample // 1000, aggr // 1000, update // 1000, min_regions, max_regions)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    session = _Session(attrs, output, duration, include_children, clear_budget)
+    given = {
+        "sample_us": _to_us(sample),
+        "aggr_us": _to_us(aggr),
+        "update_us": _to_us(update),
+        "min_nr_regions": min_regions,
+        "max_nr_regions": max_regions,
+    }
+    session = _Session(
+        {name: value for name, value in given.items() if value is not None},
+        output,
+        duration,
+        backend,
+        include_children,
+        clear_budget,
+    )
     return session.run_command(command) if command else session.run(list(pids))
 
 
+def _to_us(ns: int | None) -> int | None:
+    return None if ns is None else ns // 1000
+
+
 class _Session:
-    """One run of the command."""
+    """One run of the command; ``attrs`` are those that were given, of others a backend has its defaults."""
 
     def __init__(
-        self, attrs: "Attrs", output: Path, duration_ns: int | None, include_children: bool, clear_budget: float
+        self,
+        attrs: dict[str, int],
+        output: Path,
+        duration_ns: int | None,
+        backend: str,
+        include_children: bool,
+        clear_budget: float,
     ) -> None:
         self.attrs = attrs
         self.output = output
         self.duration_ns = duration_ns
+        self.backend = backend
         self.include_children = include_children
         self.clear_budget = clear_budget
+        self._attrs_for(BACKENDS.get(backend, BEST))  # wrong usage is found before anything is done
+
+    def _attrs_for(self, backend: "Backend") -> "Attrs":
+        try:
+            return replace(backend.default_attrs, **self.attrs)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
 
     def run(self, pids: list[int]) -> int:
         """Watch processes that run already."""
@@ -102,19 +131,21 @@ class _Session:
 
         check_writable(self.output)
         ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        with self._monitor(pids) as (monitor, stop), _handlers(dict.fromkeys(ends, lambda _: stop())):
-            self._record(monitor)
+        with self._monitor(pids) as (monitor, backend, stop), _handlers(dict.fromkeys(ends, lambda _: stop())):
+            self._record(monitor, backend)
         return 0
 
     def run_command(self, command: list[str]) -> int:
         """Start a command, watch it, and return its exit status."""
         from vadamon import launch
-        from vadamon.address_space.page_table import PageTableAddressSpace
+        from vadamon.backends import Options, choose
         from vadamon.recording.writer import check_writable
 
         # What may fail, fails before the command runs.
         check_writable(self.output)
-        PageTableAddressSpace(os.getpid()).close()
+        ourselves = [os.getpid()]
+        backend = choose(self.backend, ourselves).backend
+        backend.open(ourselves, self._attrs_for(backend), Options(clear_budget=self.clear_budget)).close()
         process = launch.start(command)
         with _handlers({number: lambda number: _forward(number, process) for number in launch.FORWARDED}):
             failed = self._watch(process, command[0])
@@ -123,8 +154,8 @@ class _Session:
 
     def _watch(self, process: "subprocess.Popen[bytes]", name: str) -> bool:
         try:
-            with self._monitor([process.pid]) as (monitor, _):
-                self._record(monitor, lambda: process.poll() is not None)
+            with self._monitor([process.pid]) as (monitor, backend, _):
+                self._record(monitor, backend, lambda: process.poll() is not None)
         except VadamonError as error:
             # The command is not ours to end: it runs on, and its status is still passed on.
             ended = process.poll() is not None
@@ -133,37 +164,35 @@ class _Session:
         return False
 
     @contextlib.contextmanager
-    def _monitor(self, pids: list[int]) -> Iterator[tuple["ProcessMonitor", Callable[[], None]]]:
+    def _monitor(self, pids: list[int]) -> Iterator[tuple["Monitor", "Backend", Callable[[], None]]]:
+        from vadamon.backends import Options, choose
         from vadamon.clock import MonotonicClock
-        from vadamon.monitors.live import ProcessMonitor
 
         clock = MonotonicClock()
-        with ProcessMonitor(
-            pids,
-            self.attrs,
-            follow_children=self.include_children,
-            clear_budget=self.clear_budget,
-            clock=clock,
-        ) as monitor:
+        choice = choose(self.backend, pids)
+        options = Options(self.include_children, self.clear_budget, clock)
+        with choice.backend.open(pids, self._attrs_for(choice.backend), options) as monitor:
+            if self.backend == AUTO:
+                click.echo(f"vadamon: {choice}", err=True)
 
             def stop() -> None:
                 monitor.stop()
                 clock.interrupt()
 
-            yield monitor, stop
+            yield monitor, choice.backend, stop
 
-    def _record(self, monitor: "ProcessMonitor", is_over: Callable[[], bool] = lambda: False) -> None:
+    def _record(self, monitor: "Monitor", backend: "Backend", is_over: Callable[[], bool] = lambda: False) -> None:
         from vadamon.recording.header import Header
         from vadamon.recording.recorder import describe, record
         from vadamon.recording.writer import RecordingWriter
 
         header = Header.here(
-            self.attrs,
+            monitor.attrs,
             describe([target.target_id for target in monitor.targets]),
-            backend="page-table",
+            backend=backend.name,
             command_line=shlex.join(["vadamon", *sys.argv[1:]]),
         )
-        line = ProgressLine()
+        line = ProgressLine(backend.samples)
 
         def report(progress: "Progress") -> None:
             line.show(progress)
@@ -172,9 +201,8 @@ class _Session:
 
         with RecordingWriter(self.output, header) as writer, line:
             progress = record(monitor, writer, duration_ns=self.duration_ns, report=report)
-        click.echo(
-            f"vadamon: {in_words(progress)}; see: vadamon report heatmap {shlex.quote(str(self.output))}", err=True
-        )
+        words = in_words(progress, backend.samples)
+        click.echo(f"vadamon: {words}; see: vadamon report heatmap {shlex.quote(str(self.output))}", err=True)
 
 
 def _forward(number: int, process: "subprocess.Popen[bytes]") -> None:

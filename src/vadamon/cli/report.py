@@ -1,101 +1,170 @@
 """``vadamon report``: show what was hot and cold in a recording."""
 
-import io
-import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any
 
 import click
 
-from vadamon.errors import VadamonError
+from vadamon.cli.options import Addresses, Between, Duration, Share, Size
+from vadamon.cli.output import FORMATS, Output
 
-if TYPE_CHECKING:
-    from rich.console import Console
+_FILE = click.Path(path_type=Path)
+_DEFAULT = "summary"
+_NO_TIME, _LAST_TIME = 0, 1 << 62
 
 
-@click.group()
+class _Reports(click.Group):
+    """Reports, of which `_DEFAULT` need not be named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            if len(args) > 1 and not args[0].startswith("-") and not Path(args[0]).exists():
+                ctx.fail(f"{args[0]!r} is neither a file nor one of the reports {', '.join(self.commands)}")
+            args = [_DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Reports, subcommand_metavar="[REPORT] FILE [ARGS]...")
 def report() -> None:
-    """Show what was hot and cold in a recording."""
+    """Show what was hot and cold in a recording; without the name of a report, a summary."""
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     for decorate in (
-        click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Write to this file."),
         click.option(
-            "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How."
+            "-o", "--output", type=_FILE, metavar="OUT", help="Write to this file. Its suffix tells the format."
         ),
-        click.argument("file", type=click.Path(path_type=Path)),
+        click.option("--format", "form", type=click.Choice(FORMATS), help="How; text by default."),
     ):
         command = decorate(command)
     return command
 
 
+_file = click.argument("file", type=_FILE)
+
+
 @report.command()
 @_options
-def heatmap(file: Path, form: str, output: Path | None) -> None:
+@_file
+def summary(file: Path, form: str | None, output: Path | None) -> None:
+    """Say in plain words what the process's memory looks like."""
+    from vadamon.recording.reader import Recording
+    from vadamon.report.summary import summaries
+
+    to = Output("summary", form, output, file)
+    to.write(summaries(Recording(file)))
+
+
+@report.command()
+@_options
+@click.option("--address-range", type=Addresses(), metavar="START-END", help="Only these addresses (hexadecimal).")
+@click.option(
+    "--time-range", type=Between(Duration()), metavar="FROM..TO", help="Only these times, from the beginning: 10s..1min"
+)
+@click.option("--mapping", metavar="NAME", help="Only mappings of this name; * and ? stand for any characters.")
+@click.option("--zoom", type=click.Choice(["hottest"]), help="Only the addresses with most of the accesses.")
+@_file
+def heatmap(
+    file: Path,
+    form: str | None,
+    output: Path | None,
+    address_range: tuple[int, int] | None,
+    time_range: tuple[int | None, int | None] | None,
+    mapping: str | None,
+    zoom: str | None,
+) -> None:
     """Draw accesses by time and address."""
     from vadamon.recording.reader import Recording
     from vadamon.report.heatmap import heatmaps
-    from vadamon.report.text.console import make_console
-    from vadamon.report.text.heatmap import grid_width, print_heatmap
+    from vadamon.report.view import View
 
-    width = make_console(io.StringIO() if output else sys.stdout).width
-    _show(file, heatmaps(Recording(file), nr_columns=grid_width(width)), print_heatmap, form, output)
+    to = Output("heatmap", form, output, file)
+    recording = Recording(file)
+    time_ns = (time_range[0] or _NO_TIME, time_range[1] or _LAST_TIME) if time_range else None
+    view = View(time_ns, address_range, mapping)
+    if zoom:
+        view = view.zoomed(recording)
+    if to.form == "text":
+        from vadamon.report.text.heatmap import grid_width
+
+        to.write(heatmaps(recording, nr_columns=grid_width(to.width), view=view))
+    else:
+        to.write(heatmaps(recording, nr_rows=64, nr_columns=128, view=view))
 
 
 @report.command()
 @_options
-def regions(file: Path, form: str, output: Path | None) -> None:
+@click.option(
+    "--threshold",
+    "thresholds",
+    type=Share(),
+    multiple=True,
+    metavar="PERCENT",
+    help="Count memory accessed in at least this share of samples; 0% is any access. May be given several times.",
+)
+@_file
+def wss(file: Path, form: str | None, output: Path | None, thresholds: tuple[float, ...]) -> None:
+    """Draw the working-set size over time, its percentiles, and its mappings."""
+    from vadamon.recording.reader import Recording
+    from vadamon.report.wss import DEFAULT_THRESHOLDS, working_sets
+
+    to = Output("wss", form, output, file)
+    nr_columns = 200
+    if to.form == "text":
+        from vadamon.report.text.wss import chart_width
+
+        nr_columns = chart_width(to.width)
+    to.write(working_sets(Recording(file), nr_columns, thresholds or DEFAULT_THRESHOLDS))
+
+
+@report.command()
+@_options
+@click.option(
+    "--sort",
+    type=click.Choice(["address", "heat", "size", "age"]),
+    default="address",
+    show_default=True,
+    help="What comes first: low addresses, or what is hottest, biggest, oldest.",
+)
+@click.option("--access", type=Between(Share()), metavar="FROM..TO", help="Accessed in that share of samples: 50%..")
+@click.option("--age", type=Between(Duration()), metavar="FROM..TO", help="Accessed alike for so long: 10s..")
+@click.option("--size", type=Between(Size()), metavar="FROM..TO", help="So big: 2MiB..")
+@_file
+def regions(file: Path, form: str | None, output: Path | None, sort: str, **bounds: Any) -> None:
     """List the regions of the last snapshot."""
     from vadamon.recording.reader import Recording
-    from vadamon.report.regions import regions_tables
-    from vadamon.report.text.regions import print_regions
+    from vadamon.report.regions import RegionsFilter, regions_tables
 
-    _show(file, regions_tables(Recording(file)), print_regions, form, output)
+    to = Output("regions", form, output, file)
+    no_bounds = (None, None)
+    shown = RegionsFilter(bounds["access"] or no_bounds, bounds["age"] or no_bounds, bounds["size"] or no_bounds)
+    to.write(regions_tables(Recording(file), sort, shown))
 
 
 @report.command()
 @_options
-def mappings(file: Path, form: str, output: Path | None) -> None:
+@_file
+def mappings(file: Path, form: str | None, output: Path | None) -> None:
     """List how much of each mapping was hot, warm, cold."""
     from vadamon.recording.reader import Recording
     from vadamon.report.mappings import mappings_tables
-    from vadamon.report.text.mappings import print_mappings
 
-    _show(file, mappings_tables(Recording(file)), print_mappings, form, output)
-
-
-def _show(
-    recording: Path,
-    models: Sequence[Any],
-    draw: Callable[["Console", Any], None],
-    form: str,
-    output: Path | None,
-) -> None:
-    try:
-        if output is None:
-            _write(models, draw, form, sys.stdout)
-            return
-        if output.exists() and output.samefile(recording):
-            raise VadamonError(f"{output} is the recording itself: give -o another name")
-        with output.open("w", encoding="utf-8") as out:
-            _write(models, draw, form, out)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise VadamonError(f"cannot write {output or 'to standard output'}: {error.strerror}") from error
+    to = Output("mappings", form, output, file)
+    to.write(mappings_tables(Recording(file)))
 
 
-def _write(models: Sequence[Any], draw: Callable[["Console", Any], None], form: str, out: TextIO) -> None:
-    from vadamon.report.text.console import make_console
+@report.command()
+@_options
+@click.argument("before", type=_FILE, metavar="A")
+@click.argument("after", type=_FILE, metavar="B")
+def diff(before: Path, after: Path, form: str | None, output: Path | None) -> None:
+    """Show what got hotter and colder from recording A to B."""
+    from vadamon.recording.reader import Recording
+    from vadamon.report.diff import diffs
 
-    if form == "json":
-        json.dump([model.to_dict() for model in models], out)
-        out.write("\n")
-    else:
-        console = make_console(out)
-        for model in models:
-            draw(console, model)
-    out.flush()
+    to = Output("diff", form, output, before, after)
+    to.write(diffs(Recording(before), Recording(after)))

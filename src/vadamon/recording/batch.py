@@ -14,7 +14,7 @@ class SnapshotBatch:
     """The n snapshots of one batch of a recording, in file order, with their m regions in all.
 
     Per snapshot: ``target_id`` (uint64[n]), ``start_ns`` and ``end_ns`` (int64[n], CLOCK_MONOTONIC), ``nr_samples``
-    (uint32[n]) and ``health`` (uint64[n, 5], in the order of the fields of `SampleHealth`). Snapshot i has the
+    (uint32[n]) and ``health`` (uint64[n, 6], in the order of the fields of `SampleHealth`). Snapshot i has the
     regions ``offsets[i]`` to ``offsets[i + 1]`` (int64[n + 1]) of ``start`` and ``end`` (uint64[m]), ``nr_accesses``
     and ``age`` (uint32[m]) and ``unknown`` (bool[m]). Iterating, or an index, yields a `Snapshot`.
     """

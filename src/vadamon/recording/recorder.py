@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vadamon.address_space import procfs
-from vadamon.monitors.live import ProcessMonitor
+from vadamon.monitors.base import Monitor
 from vadamon.recording.header import Target
 from vadamon.recording.writer import RecordingWriter
 
@@ -21,6 +21,8 @@ class Progress:
     nr_missed: int = 0
     nr_samples: int = 0
     """Sample times so far."""
+    covered_ns: int = 0
+    """The time that all snapshots were of, together."""
 
 
 def describe(pids: Sequence[int]) -> list[Target]:
@@ -29,7 +31,7 @@ def describe(pids: Sequence[int]) -> list[Target]:
 
 
 def record(
-    monitor: ProcessMonitor,
+    monitor: Monitor,
     writer: RecordingWriter,
     *,
     duration_ns: int | None = None,
@@ -55,6 +57,7 @@ def record(
 
         nr_regions[snapshot.target_id] = len(snapshot)
         progress.nr_snapshots += 1
+        progress.covered_ns += snapshot.end_ns - snapshot.start_ns
         progress.elapsed_ns = snapshot.end_ns - start_ns
         if snapshot.end_ns == end_ns:
             continue  # another target's of the same interval: its samples were counted

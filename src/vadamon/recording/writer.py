@@ -36,7 +36,7 @@ class RecordingWriter:
     all that is written.
 
     A file that is at ``path`` already is kept with ``.old`` behind its name, as perf does, once the new one has been
-    begun. The new one can be read by its owner only (mode 0600).
+    begun. The new one can be read by its owner only (mode 0600): who we are or, under sudo, who called it.
 
     Raises VadamonError where the path cannot be written, and from any method where writing fails: the file then ends
     with its last whole batch, and can be read. Raises ValueError for regions that are empty, overlap or are not sorted.
@@ -221,6 +221,9 @@ def _replace(path: Path, begin: bytes) -> BinaryIO:
     descriptor, new = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # mode 0600
     file = os.fdopen(descriptor, "wb", buffering=0)
     try:
+        if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit() and os.environ.get("SUDO_GID", "").isdigit():
+            # Whoever called sudo is to read it, too.
+            os.fchown(descriptor, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
         _write_all(file, begin)
         if path.exists():
             path.replace(path.with_name(f"{path.name}.old"))

@@ -18,6 +18,14 @@ def contains(start: Addresses, end: Addresses, addresses: Addresses) -> NDArray[
     return found
 
 
+def expand(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return ``(index, value)`` for each value of each range ``[first[index], last[index])``."""
+    counts = np.maximum(last - first, 0)
+    index = np.repeat(np.arange(len(first)), counts)
+    begin = np.cumsum(counts) - counts
+    return index, np.arange(len(index)) + (first - begin)[index]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedSpace:
     """Sorted, disjoint ranges ``[start, end)`` (uint64[n]) laid end to end: positions count their bytes."""

@@ -11,7 +11,14 @@ from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.header import Target
 from vadamon.recording.reader import Recording
 from vadamon.report.bands import Band, drawn_space, make_bands, share_rows
-from vadamon.report.survey import MappedRanges, Survey, mapped_ranges, survey
+from vadamon.report.folding import FoldedSpace, expand
+from vadamon.report.reading import Timeline, count
+from vadamon.report.survey import Survey, mapped_ranges, survey
+from vadamon.report.view import View
+
+# A cell is one number, so that one maximum finds both: the share of samples in 2**-30, and in the low bits the age.
+_ONE = 1 << 30
+_AGE_BITS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,15 +27,17 @@ class Heatmap:
 
     ``accesses`` (float32[r, c]) is the greatest share of samples, 0 to 1, in which any region in the cell was found
     accessed: so a hot spot smaller than a cell shows. It is NaN where there is no region, and where ``unknown``
-    (bool[r, c]) is set: nothing in the cell was found accessed, and most of it had no valid sample.
+    (bool[r, c]) is set: nothing in the cell was found accessed, and most of it had no valid sample. ``age``
+    (uint32[r, c], in aggregation intervals) is that of this region, the greatest where several are accessed alike.
 
     Row i is ``[row_start[i], row_end[i])`` (uint64[r]) without what is not mapped, and belongs to
     ``bands[row_band[i]]``. Column j spans ``column_ns`` nanoseconds from ``start_ns + j * column_ns``
-    (CLOCK_MONOTONIC).
+    (CLOCK_MONOTONIC); people count times from ``origin_ns``, the beginning of the recording.
     """
 
     target: Target
     attrs: Attrs
+    origin_ns: int
     start_ns: int
     end_ns: int
     start_wall_ns: int
@@ -39,21 +48,30 @@ class Heatmap:
     row_end: NDArray[np.uint64]
     accesses: NDArray[np.float32]
     unknown: NDArray[np.bool_]
+    age: NDArray[np.uint32]
 
     @property
     def column_ns(self) -> float:
         """How long a column is, in nanoseconds."""
         return (self.end_ns - self.start_ns) / int(self.accesses.shape[1])
 
+    def row_sizes(self) -> list[int]:
+        """Return how many mapped bytes a row of each band is, from small to great, each once."""
+        bands, nr_rows = np.unique(self.row_band, return_counts=True)
+        return sorted({self.bands[b].size // n for b, n in zip(bands.tolist(), nr_rows.tolist(), strict=True)})
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data: ``accesses`` has null for no region and "unknown" for no valid sample."""
         cells = np.round(self.accesses.astype(np.float64), 4).astype(object)
         cells[np.isnan(self.accesses)] = None
         cells[self.unknown] = "unknown"
+        ages = self.age.astype(object)
+        ages[np.isnan(self.accesses)] = None
         return {
             "target": asdict(self.target),
             "attrs": asdict(self.attrs),
             "start_wall_ns": self.start_wall_ns,
+            "origin_ns": self.origin_ns,
             "start_ns": self.start_ns,
             "end_ns": self.end_ns,
             "column_ns": self.column_ns,
@@ -66,82 +84,86 @@ class Heatmap:
                 )
             ],
             "accesses": cells.tolist(),
+            "age": ages.tolist(),
         }
 
 
-def heatmaps(recording: Recording, nr_rows: int = 32, nr_columns: int = 48) -> list[Heatmap]:
-    """Return a heatmap of each target, in two passes and constant memory.
+def heatmaps(
+    recording: Recording,
+    nr_rows: int = 32,
+    nr_columns: int = 48,
+    most_bands: int | None = None,
+    view: View | None = None,
+) -> list[Heatmap]:
+    """Return a heatmap of each target that has memory in ``view`` (all of it by default), in constant memory.
 
-    There are about ``nr_rows`` rows: each band of mappings has one at least. There are at most ``nr_columns`` columns,
-    and none is shorter than a snapshot. Raises VadamonError where ``recording`` has no snapshot.
+    There are about ``nr_rows`` rows: each band of mappings has one at least, and there are at most ``most_bands``, by
+    default two for three rows, where not more are parted by folded gaps. There are at most ``nr_columns`` columns,
+    and none is shorter than a snapshot. Raises VadamonError where ``recording`` has no snapshot, or none in ``view``.
     """
+    view = view or View()
+    most_bands = most_bands or max(1, nr_rows * 2 // 3)
+    span = view.span(recording)
     mapped = mapped_ranges(recording)
-    grids = {
-        target_id: _Grid(covered, mapped.get(target_id), nr_rows, nr_columns, recording.attrs)
-        for target_id, covered in survey(recording).items()
-    }
-    for batch in recording.batches():
-        for target_id, part in batch.by_target():
-            grids[target_id].add(part)
-    return [grid.heatmap(recording) for grid in grids.values()]
+    grids: dict[int, list[_Grid]] = {}
+    left_out: list[tuple[list[str], list[int]]] = []
+    for target_id, covered in survey(recording, span).items():
+        space, labels = drawn_space(covered, mapped.get(target_id))
+        seen, seen_labels = view.cut(space, labels)
+        grids[target_id] = []
+        if len(seen.start) or view == View():
+            bands = make_bands(seen, seen_labels, most_bands)
+            grids[target_id].append(_Grid(covered, seen, bands, nr_rows, nr_columns, recording.attrs))
+        else:
+            left_out.append((labels, (space.end - space.start).tolist()))
+    if not any(grids.values()):
+        raise view.nothing(*left_out[0])
+    count(recording, grids, span)
+    return [grid.heatmap(recording) for of_target in grids.values() for grid in of_target]
 
 
 class _Grid:
     """A heatmap under way."""
 
     def __init__(
-        self, covered: Survey, mapped: MappedRanges | None, nr_rows: int, nr_columns: int, attrs: Attrs
+        self, covered: Survey, space: FoldedSpace, bands: list[Band], nr_rows: int, nr_columns: int, attrs: Attrs
     ) -> None:
-        self.covered = covered
-        self.space, labels = drawn_space(covered, mapped)
-        self.bands = make_bands(self.space, labels, most=max(1, nr_rows * 2 // 3))
+        self.covered, self.space, self.bands = covered, space, bands
         self.rows = share_rows([band.size for band in self.bands], nr_rows, attrs.min_region_size)
         self.edges = _row_edges(self.bands, self.rows, attrs.min_region_size)
-        duration_ns = covered.end_ns - covered.start_ns
-        self.nr_columns = max(1, min(nr_columns, duration_ns // (attrs.aggr_us * 1000)))
-        self.column_ns = max(1.0, duration_ns / self.nr_columns)
-        self.accesses = np.full((len(self.edges) - 1) * self.nr_columns, -1, np.float32)
-        self.unknown_bytes = np.zeros(len(self.accesses), np.int64)  # less those that are known
+        self.timeline = Timeline.of(covered.start_ns, covered.end_ns, nr_columns, attrs.aggr_us * 1000)
+        self.cells = np.full((len(self.edges) - 1) * self.timeline.nr_columns, -1, np.int64)
+        self.unknown_bytes = np.zeros(len(self.cells), np.int64)  # less those that are known
 
     def add(self, batch: SnapshotBatch) -> None:
         """Take in snapshots of this target: the cells of a region are a range of rows by a range of columns."""
         first, last = self.space.fold(batch.start), self.space.fold(batch.end)
         snapshot = np.repeat(np.arange(len(batch)), np.diff(batch.offsets))
         nr_samples = batch.nr_samples[snapshot]
-        share = np.minimum(batch.nr_accesses / np.maximum(nr_samples, 1), 1).astype(np.float32)
         unknown = batch.unknown | (nr_samples == 0)
+        share = np.minimum(batch.nr_accesses.astype(np.int64) * _ONE // np.maximum(nr_samples, 1), _ONE)
+        value = np.where(unknown, 0, share << _AGE_BITS | batch.age)
 
-        region, row = _expand(
+        region, row = expand(
             np.searchsorted(self.edges, first, side="right") - 1,
             np.where(last > first, np.searchsorted(self.edges, last, side="left"), 0),
         )
-        column_first, column_last = self._columns(batch)
-        index, column = _expand(column_first[snapshot[region]], column_last[snapshot[region]])
+        column_first, column_last = self.timeline.columns(batch)
+        index, column = expand(column_first[snapshot[region]], column_last[snapshot[region]])
         region, row = region[index], row[index]
-        cell = row * self.nr_columns + column
-        np.maximum.at(self.accesses, cell, np.where(unknown, 0, share)[region])
+        cell = row * self.timeline.nr_columns + column
+        np.maximum.at(self.cells, cell, value[region])
         size = np.minimum(last[region], self.edges[row + 1]) - np.maximum(first[region], self.edges[row])
         np.add.at(self.unknown_bytes, cell, np.where(unknown[region], size, -size))
 
-    def _columns(self, batch: SnapshotBatch) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the first column of each snapshot, and the one after its last.
-
-        A snapshot belongs to the columns it fills by more than half, or else to that of its middle, so that one that
-        is late by a little does not show in two.
-        """
-        start = (batch.start_ns - self.covered.start_ns) / self.column_ns
-        end = (batch.end_ns - self.covered.start_ns) / self.column_ns
-        first, last = np.rint(start).astype(np.int64), np.rint(end).astype(np.int64)
-        middle = np.minimum(((start + end) / 2).astype(np.int64), self.nr_columns - 1)
-        short = last <= first
-        return np.where(short, middle, first), np.where(short, middle + 1, np.minimum(last, self.nr_columns))
-
     def heatmap(self, recording: Recording) -> Heatmap:
-        accesses = self.accesses.reshape(-1, self.nr_columns)
-        unknown = (accesses == 0) & (self.unknown_bytes.reshape(accesses.shape) > 0)
+        cells = self.cells.reshape(-1, self.timeline.nr_columns)
+        accesses = ((cells >> _AGE_BITS) / _ONE).astype(np.float32)
+        unknown = (cells >= 0) & (accesses == 0) & (self.unknown_bytes.reshape(cells.shape) > 0)
         return Heatmap(
             target=self.covered.target,
             attrs=recording.attrs,
+            origin_ns=recording.header.start_ns,
             start_ns=self.covered.start_ns,
             end_ns=self.covered.end_ns,
             start_wall_ns=recording.wall_ns(self.covered.start_ns),
@@ -150,8 +172,9 @@ class _Grid:
             row_band=np.repeat(np.arange(len(self.bands)), np.array(self.rows, np.int64)),
             row_start=self.space.unfold(self.edges[:-1]),
             row_end=self.space.unfold(self.edges[1:] - 1) + np.uint64(1),
-            accesses=np.where(unknown | (accesses < 0), np.float32(np.nan), accesses),
+            accesses=np.where(unknown | (cells < 0), np.float32(np.nan), accesses),
             unknown=unknown,
+            age=np.where(unknown | (cells < 0), 0, cells & ((1 << _AGE_BITS) - 1)).astype(np.uint32),
         )
 
 
@@ -163,11 +186,3 @@ def _row_edges(bands: list[Band], rows: list[int], smallest: int) -> NDArray[np.
         edges.extend(begin + band.size * i // nr_rows // smallest * smallest for i in range(1, nr_rows))
         edges.append(begin + band.size)
     return np.array(edges, np.int64)
-
-
-def _expand(first: NDArray[np.int64], last: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return ``(index, value)`` for each value of each range ``[first[index], last[index])``."""
-    counts = np.maximum(last - first, 0)
-    index = np.repeat(np.arange(len(first)), counts)
-    begin = np.cumsum(counts) - counts
-    return index, np.arange(len(index)) + (first - begin)[index]

@@ -11,6 +11,7 @@ from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.header import Target
 from vadamon.recording.reader import Recording
 from vadamon.report.folding import union
+from vadamon.report.reading import Span, parts
 
 
 def _none() -> NDArray[np.uint64]:
@@ -44,24 +45,25 @@ class Survey:
         )
 
 
-def survey(recording: Recording) -> dict[int, Survey]:
+def survey(recording: Recording, span: Span | None = None) -> dict[int, Survey]:
     """Return what ``recording`` covers, by target id, in one pass and constant memory.
 
-    Raises VadamonError where it has no snapshot.
+    Raises VadamonError where it has no snapshot in ``span``.
     """
     surveys: dict[int, Survey] = {}
-    for batch in recording.batches():
-        for target_id, part in batch.by_target():
-            if target_id not in surveys:
-                surveys[target_id] = Survey(recording.target(target_id), int(part.start_ns[0]), int(part.end_ns[0]))
-            surveys[target_id].add(part)
+    for target_id, part in parts(recording, span):
+        if target_id not in surveys:
+            surveys[target_id] = Survey(recording.target(target_id), int(part.start_ns[0]), int(part.end_ns[0]))
+        surveys[target_id].add(part)
     if not surveys:
-        raise no_snapshot(recording)
+        raise no_snapshot(recording, span)
     return surveys
 
 
-def no_snapshot(recording: Recording) -> VadamonError:
+def no_snapshot(recording: Recording, span: Span | None = None) -> VadamonError:
     """Return the error for a recording that has nothing to report."""
+    if span is not None:
+        return VadamonError(f"{recording.path} has no snapshot in that time range: times count from its start")
     return VadamonError(f"{recording.path} has no snapshot: it ended before the first aggregation interval did")
 
 

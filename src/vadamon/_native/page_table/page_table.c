@@ -351,6 +351,7 @@ static int calibrate(struct page_table *pt, char *error, size_t size)
 
 static int open_target(struct page_table *pt, char *error, size_t size)
 {
+	struct iovec here = {.iov_base = &(char){0}, .iov_len = 1}, nowhere = {.iov_base = NULL, .iov_len = 1};
 	char path[64];
 
 	pt->pidfd = syscall(SYS_pidfd_open, pt->pid, 0);
@@ -363,6 +364,13 @@ static int open_target(struct page_table *pt, char *error, size_t size)
 		say(error, size, errno == EPERM || errno == EACCES
 			? "process %d: no right to clear its accessed bits: run as root, or with CAP_SYS_NICE and CAP_SYS_PTRACE"
 			: "process %d: process_madvise(): %2$s", pt->pid, strerror(errno));
+		return PT_FAILED;
+	}
+	/* Giving back needs more rights than looking. Nothing is mapped at 0, so this asks for the right and reads nothing. */
+	if (process_vm_readv(pt->tid, &here, 1, &nowhere, 1, 0) < 0 && errno == EPERM) {
+		say(error, size,
+		    "process %d: no right to give back to reclaim what is taken from it: run as root, or with CAP_SYS_PTRACE",
+		    pt->pid);
 		return PT_FAILED;
 	}
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pt->pid);
@@ -394,6 +402,7 @@ struct page_table *page_table_open(pid_t pid, pid_t tid, double flush_budget, ch
 		return NULL;
 	}
 	pt->pid = pid;
+	pt->tid = tid;
 	pt->stride = 1;
 	pt->flush_budget = flush_budget;
 	pt->iterator = pt->pidfd = pt->pagemap = -1;

@@ -10,7 +10,9 @@ from rich.text import Text
 
 from vadamon.report.bands import Band
 from vadamon.report.heatmap import Heatmap
-from vadamon.report.text.heading import describe_intervals, print_heading, wall_time
+from vadamon.report.text.chart import time_axis
+from vadamon.report.text.heading import print_heading
+from vadamon.report.wording import describe_intervals, describe_sizes, wall_time
 from vadamon.units import format_duration, format_size
 
 # No access, then eight equal steps up to all samples. Each character is heavier than the one before, so that they read
@@ -35,7 +37,6 @@ _STYLES = [
 ]
 _UNKNOWN, _NOTHING = "?", " "
 _ADDRESS_WIDTH = 13
-_NICE_NS = [step * 10**power for power in range(6, 16) for step in (1, 2, 5)]
 
 
 def grid_width(console_width: int) -> int:
@@ -50,7 +51,7 @@ def print_heatmap(console: Console, heatmap: Heatmap) -> None:
     width = cell_width * nr_columns
     _print_head(console, heatmap)
     indent = " " * _ADDRESS_WIDTH
-    console.print(Text(indent + _time_axis(heatmap, width), style="dim"))
+    console.print(Text(indent + _axis(heatmap, width), style="dim"))
     levels = _levels(heatmap)
     shown = -1
     for row, band in enumerate(heatmap.row_band.tolist()):
@@ -69,8 +70,12 @@ def print_heatmap(console: Console, heatmap: Heatmap) -> None:
 
 def _print_head(console: Console, heatmap: Heatmap) -> None:
     duration = format_duration(heatmap.end_ns - heatmap.start_ns)
-    print_heading(console, heatmap.target, f"{wall_time(heatmap.start_wall_ns)}, {duration}")
-    console.print(f"{heatmap.nr_snapshots} snapshots, {describe_intervals(heatmap.attrs)}\n")
+    print_heading(
+        console,
+        heatmap.target,
+        f"{wall_time(heatmap.start_wall_ns)}, {duration}",
+        f"{heatmap.nr_snapshots} snapshots, {describe_intervals(heatmap.attrs)}",
+    )
 
 
 def _print_gap(console: Console, band: Band, width: int) -> None:
@@ -81,9 +86,7 @@ def _print_gap(console: Console, band: Band, width: int) -> None:
 
 def _print_legend(console: Console, heatmap: Heatmap) -> None:
     nr_samples = heatmap.attrs.max_nr_samples
-    sizes = np.unique(
-        [heatmap.bands[b].size // n for b, n in zip(*np.unique(heatmap.row_band, return_counts=True), strict=True)]
-    )
+    sizes = heatmap.row_sizes()
     console.print()
     legend = Text("accessed in n of ")
     legend.append(f"{nr_samples} samples:")
@@ -93,11 +96,10 @@ def _print_legend(console: Console, heatmap: Heatmap) -> None:
         legend.append(f" {_counts(step, nr_samples)}")
     legend.append(f"  {_UNKNOWN} unknown (no valid sample)  blank: no region")
     console.print(legend)
-    if len(sizes):
-        rows = format_size(int(sizes[0])) + (f" to {format_size(int(sizes[-1]))}" if len(sizes) > 1 else "")
+    if sizes:
         console.print(
-            f"A cell is {rows} of mapped memory by {format_duration(round(heatmap.column_ns))}, and shows the most "
-            "accessed region in it: a hot spot smaller than a cell still shows."
+            f"A cell is {describe_sizes(sizes)} of mapped memory by {format_duration(round(heatmap.column_ns))}, "
+            "and shows the most accessed region in it: a hot spot smaller than a cell still shows."
         )
     console.print()
 
@@ -134,17 +136,8 @@ def _runs(levels: NDArray[np.int64]) -> list[tuple[int, int, int]]:
     return [(int(levels[a]), a, b) for a, b in pairwise(borders)]
 
 
-def _time_axis(heatmap: Heatmap, width: int) -> str:
-    """Return marks at round times, as wide as the grid."""
-    duration_ns = heatmap.end_ns - heatmap.start_ns
-    step_ns = next((ns for ns in _NICE_NS if ns * width >= duration_ns * 10), _NICE_NS[-1])
-    axis = ""
-    for time_ns in range(0, duration_ns, step_ns):
-        at = time_ns * width // max(1, duration_ns)
-        mark = f"|{format_duration(time_ns)}"
-        if at + len(mark) <= width:
-            axis = axis.ljust(at) + mark
-    return axis
+def _axis(heatmap: Heatmap, width: int) -> str:
+    return time_axis(heatmap.start_ns - heatmap.origin_ns, heatmap.end_ns - heatmap.origin_ns, width)
 
 
 def _name_width(console_width: int) -> int:

@@ -1,0 +1,49 @@
+"""What all monitors have in common."""
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from vadamon.attrs import Attrs
+from vadamon.mappings import Mappings
+from vadamon.snapshot import Snapshot
+
+
+class MonitoredTarget(Protocol):
+    """One target, as whoever takes the snapshots sees it."""
+
+    @property
+    def target_id(self) -> int:
+        """The id its snapshots carry; of processes, the pid."""
+
+    @property
+    def mappings(self) -> Mappings:
+        """Its mappings when they were last looked up."""
+
+
+class Monitor(Protocol):
+    """An iterator of `Snapshot`, and a context manager that lets go of the targets at its end."""
+
+    @property
+    def attrs(self) -> Attrs:
+        """The attributes it keeps to."""
+
+    @property
+    def targets(self) -> Sequence[MonitoredTarget]:
+        """Those that are still monitored."""
+
+    def stop(self) -> None:
+        """End soon, with what was seen; to be called from anywhere, a signal handler too."""
+
+    def close(self) -> None:
+        """Let go of all targets; there are no more snapshots."""
+
+    def __iter__(self) -> Iterator[Snapshot]: ...
+
+    def __next__(self) -> Snapshot: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...

@@ -1,0 +1,69 @@
+"""How reports say things: which process, when, for how long, how often."""
+
+from datetime import UTC, datetime
+from math import ceil
+
+from vadamon.attrs import Attrs
+from vadamon.recording.header import Target
+from vadamon.report.usage import HOT_SHARE
+from vadamon.units import format_duration, format_size
+
+
+def describe_target(target: Target) -> str:
+    """Return ``process 4242  python3 -m service``: one line, however the command line is laid out."""
+    name = f"process {target.pid}" if target.pid else f"target {target.target_id}"
+    command = " ".join(target.command.split())
+    return f"{name}  {''.join(c if c.isprintable() else '?' for c in command)}".rstrip()
+
+
+def describe_intervals(attrs: Attrs) -> str:
+    """Return ``sampled every 5 ms, summed up every 100 ms``."""
+    sample, aggr = format_duration(attrs.sample_us * 1000), format_duration(attrs.aggr_us * 1000)
+    return f"sampled every {sample}, summed up every {aggr}"
+
+
+def describe_share(share: float, nr_samples: int) -> str:
+    """Return a share of samples as people count it: ``13 of 20``, or ``12.5 of 20`` where it is a mean."""
+    return f"{round(share * nr_samples, 1):g} of {nr_samples}"
+
+
+def describe_sizes(sizes: list[int]) -> str:
+    """Return ``8 KiB to 19.7 MiB``, or one size where all are the same."""
+    smallest, biggest = format_size(min(sizes)), format_size(max(sizes))
+    return smallest if smallest == biggest else f"{smallest} to {biggest}"
+
+
+def wall_time(wall_ns: int) -> str:
+    """Return a wall-clock time in the time zone of whoever reads it."""
+    return datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def cut(text: str, width: int) -> str:
+    """Return ``text`` in at most ``width`` characters, with an ellipsis where some are left out."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def describe_idle(idle_ns: int | None) -> str:
+    """Return for how long memory was idle: ``-`` is in use, and None is as long as the recording."""
+    if idle_ns is None:
+        return "all along"
+    return format_duration(idle_ns) if idle_ns else "-"
+
+
+def class_meanings(cold_after_ns: int) -> tuple[str, ...]:
+    """Return what each of `CLASSES` means."""
+    recent = format_duration(cold_after_ns)
+    return (
+        f"accessed in the last {recent}, and in {HOT_SHARE:.0%} of all samples or more",
+        f"accessed in the last {recent}, in fewer samples",
+        f"accessed, but not in the last {recent}",
+        "found accessed by no sample",
+        "no sample was valid: neither hot nor cold can be said",
+        "in no region",
+    )
+
+
+def describe_threshold(threshold: float, nr_samples: int) -> str:
+    """Return from how many samples on memory belongs to a working set: ``5 of 20 or more``."""
+    least = max(1, ceil(threshold * nr_samples - 1e-9))
+    return f"{least} of {nr_samples} or more" if least < nr_samples else f"all {nr_samples}"

@@ -1,0 +1,39 @@
+"""The summary, worked out by hand."""
+
+from vadamon import Mapping
+from vadamon.report.summary import summaries
+
+KIB = 1024
+BIG = Mapping(0, 64 * KIB, name="/big")
+SMALL = Mapping(1 << 20, (1 << 20) + 16 * KIB, name="/small")
+
+
+def snapshots(nr):
+    hot_then_cold = [(0, 16 * KIB, 20), (16 * KIB, 64 * KIB, 0), (SMALL.start, SMALL.end, 20)]
+    cold = [(0, 16 * KIB, 0), (16 * KIB, 64 * KIB, 0), (SMALL.start, SMALL.end, 20)]
+    return [hot_then_cold] * (nr // 4) + [cold] * (nr - nr // 4)
+
+
+def test_what_is_in_use_and_what_is_not(recorded):
+    (found,) = summaries(recorded(*snapshots(16), mappings=[BIG, SMALL]))
+    sizes = found.sizes()
+    assert sizes["hot"] == 16 * KIB
+    assert sizes["cold"] == 16 * KIB
+    assert sizes["untouched"] == 48 * KIB
+    assert sizes["warm"] == sizes["unknown"] == 0
+    assert found.coldest[0].name == "big"
+
+
+def test_idle_tells_since_when(recorded):
+    (found,) = summaries(recorded(*snapshots(16), mappings=[BIG, SMALL]))
+    idle = dict(found.idle)
+    assert idle[1_000_000_000] == 16 * KIB
+    assert idle[10_000_000_000] == 16 * KIB
+    assert 60_000_000_000 not in idle or idle[60_000_000_000] == 0
+
+
+def test_health_says_how_far_to_trust_it(recorded):
+    (found,) = summaries(recorded([(0, 16 * KIB, -1), (16 * KIB, 32 * KIB, 20)], mappings=[BIG]))
+    assert found.health.unknown == 0.5
+    assert found.health.nr_samples == 20
+    assert (found.health.fewest_regions, found.health.most_regions) == (2, 2)
