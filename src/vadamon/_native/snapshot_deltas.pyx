@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The snapshots of one target as small numbers, and back: each is told by what changed since the one before it."""
+"""The snapshots of one target as small numbers, and back: each is told by what changed since the one before it.
+
+Numbers are bytes with 7 bits each, lowest first; the high bit says that more follow (LEB128).
+"""
 
 import numpy as np
 
@@ -18,54 +21,83 @@ cdef enum:
     AGE_IS_ZERO = 1
     AGE_DIFFERS = 2
 
-
-def pack(const uint64_t[::1] values):
-    """Return ``values`` as bytes: 7 bits in each, lowest first; the high bit says that more follow (LEB128)."""
-    cdef Py_ssize_t n = values.shape[0]
-    cdef Py_ssize_t i, written = 0
-    cdef uint64_t value
-    data = np.empty(10 * n, np.uint8)
-    cdef uint8_t[::1] out = data
-    with nogil:
-        for i in range(n):
-            value = values[i]
-            while value >= 0x80:
-                out[written] = <uint8_t>(value | 0x80)
-                written += 1
-                value >>= 7
-            out[written] = <uint8_t>value
-            written += 1
-    return data[:written].tobytes()
+cdef enum:
+    LONGEST = 10  # bytes of a number
 
 
-def unpack(const uint8_t[::1] data):
-    """Return what `pack` was given. Raises ValueError where the last number is cut off or one is too long."""
-    cdef Py_ssize_t size = data.shape[0]
-    cdef Py_ssize_t i, n = 0
+cdef inline uint8_t *put(uint8_t *at, uint64_t value) noexcept nogil:
+    while value >= 0x80:
+        at[0] = <uint8_t>(value | 0x80)
+        at += 1
+        value >>= 7
+    at[0] = <uint8_t>value
+    return at + 1
+
+
+# A stream of numbers; where it ends too early it gives zeros, and says so at the end.
+cdef struct Stream:
+    const uint8_t *at
+    const uint8_t *end
+    bint failed
+
+
+cdef inline uint64_t take(Stream *stream) noexcept nogil:
+    if stream.at < stream.end and stream.at[0] < 0x80:
+        stream.at += 1
+        return stream.at[-1]
+    return take_long(stream)
+
+
+cdef uint64_t take_long(Stream *stream) noexcept nogil:
     cdef uint64_t value = 0
     cdef int shift = 0
-    for i in range(size):
-        n += data[i] < 0x80
+    while stream.at < stream.end and shift < 64:
+        value |= <uint64_t>(stream.at[0] & 0x7F) << shift
+        shift += 7
+        stream.at += 1
+        if stream.at[-1] < 0x80:
+            return value
+    stream.failed = True
+    return 0
+
+
+cdef Stream stream_of(const uint8_t[::1] data) noexcept nogil:
+    cdef Stream stream
+    stream.at = &data[0] if data.shape[0] else NULL
+    stream.end = stream.at + data.shape[0]
+    stream.failed = False
+    return stream
+
+
+cdef inline bint is_whole(const Stream *stream) noexcept nogil:
+    return not stream.failed and stream.at == stream.end
+
+
+def pack(const uint64_t[::1] values):
+    """Return ``values`` as bytes."""
+    cdef Py_ssize_t i, n = values.shape[0]
+    data = np.empty(LONGEST * n + 1, np.uint8)
+    cdef uint8_t[::1] out = data
+    cdef uint8_t *at = &out[0]
+    with nogil:
+        for i in range(n):
+            at = put(at, values[i])
+    return data[:at - &out[0]].tobytes()
+
+
+def unpack(const uint8_t[::1] data, Py_ssize_t n):
+    """Return the ``n`` values (uint64) that were packed. Raises ValueError where ``data`` is of any other number."""
+    if n > data.shape[0]:
+        raise ValueError("these are not so many numbers")
     values = np.empty(n, np.uint64)
     cdef uint64_t[::1] out = values
-    n = 0
+    cdef Stream stream = stream_of(data)
+    cdef Py_ssize_t i
     with nogil:
-        for i in range(size):
-            if data[i] < 0x80 and shift == 0:
-                out[n] = data[i]
-                n += 1
-                continue
-            if shift > 63:
-                break
-            value |= <uint64_t>(data[i] & 0x7F) << shift
-            shift += 7
-            if data[i] < 0x80:
-                out[n] = value
-                n += 1
-                value = 0
-                shift = 0
-    if shift:
-        raise ValueError("a number is cut off or too long")
+        for i in range(n):
+            out[i] = take(&stream)
+    if not is_whole(&stream):
+        raise ValueError("these are not so many numbers")
     return values
 
 
@@ -91,31 +123,31 @@ cdef struct Borders:
 
 
 # A walk, from low to high, over the borders of a snapshot beside those of the snapshot before it.
-cdef struct Known:
+cdef struct Walk:
     Borders before
     Borders now
     Py_ssize_t passed  # of those before, up to and with the last that was met again
 
 
-cdef inline void next_snapshot(Known *known) noexcept nogil:
-    known.before, known.now = known.now, known.before
-    known.now.n = 0
-    known.passed = 0
-
-
-cdef int allocate(Known *known, Py_ssize_t most) except -1:
-    known.before.n = known.now.n = known.passed = 0
-    known.before.at = <uint64_t *>malloc(max(most, 1) * sizeof(uint64_t))
-    known.now.at = <uint64_t *>malloc(max(most, 1) * sizeof(uint64_t))
-    if known.before.at == NULL or known.now.at == NULL:
-        release(known)
+cdef int begin(Walk *walk, Py_ssize_t most) except -1:
+    walk.before.n = walk.now.n = walk.passed = 0
+    walk.before.at = <uint64_t *>malloc(max(most, 1) * sizeof(uint64_t))
+    walk.now.at = <uint64_t *>malloc(max(most, 1) * sizeof(uint64_t))
+    if walk.before.at == NULL or walk.now.at == NULL:
+        end_walk(walk)
         raise MemoryError
     return 0
 
 
-cdef void release(Known *known) noexcept:
-    free(known.before.at)
-    free(known.now.at)
+cdef inline void next_snapshot(Walk *walk) noexcept nogil:
+    walk.before, walk.now = walk.now, walk.before
+    walk.now.n = 0
+    walk.passed = 0
+
+
+cdef void end_walk(Walk *walk) noexcept:
+    free(walk.before.at)
+    free(walk.now.at)
 
 
 def to_deltas(
@@ -125,32 +157,33 @@ def to_deltas(
     const uint32_t[::1] nr_accesses,
     const uint32_t[::1] age,
     const uint8_t[::1] unknown,
+    int shift,
 ):
-    """Return ``(codes, borders, nr_accesses, age)`` of n snapshots (`offsets` int64[n + 1]), each uint64.
+    """Return n snapshots (``offsets``: int64[n + 1]) as four streams: codes, borders, accesses, ages.
 
     There is a code for each border of each snapshot: where a region begins, and where one ends that the next does not
-    touch. ``borders`` has how far those that the snapshot before does not have lie from the border before them (the
-    first: from 0). Accesses are the difference to those of the region before in which the region begins, ages to what
-    that would have come to by now.
+    touch. Borders are those that the snapshot before does not have: how far each lies from the border before it (the
+    first: from 0), without the lowest ``shift`` bits, which are zero in all addresses. Accesses are the difference to
+    those of the region before in which the region begins, ages to what that would have come to by now.
     """
-    cdef Py_ssize_t nr_snapshots = offsets.shape[0] - 1
     cdef Py_ssize_t nr_regions = start.shape[0]
-    code_values = np.empty(2 * nr_regions, np.uint64)
-    border_values = np.empty(2 * nr_regions, np.uint64)
-    access_values = np.empty(nr_regions, np.uint64)
-    age_values = np.empty(nr_regions, np.uint64)
-    cdef uint64_t[::1] codes = code_values
-    cdef uint64_t[::1] borders = border_values
-    cdef uint64_t[::1] accesses = access_values
-    cdef uint64_t[::1] ages = age_values
-    cdef Py_ssize_t nr_codes = 0, nr_borders = 0
+    # Mostly a byte a number; what is not used of the rest costs no memory.
+    streams = [np.empty(LONGEST * n + 1, np.uint8) for n in (2 * nr_regions, 2 * nr_regions, nr_regions, nr_regions)]
+    cdef uint8_t[::1] codes = streams[0]
+    cdef uint8_t[::1] borders = streams[1]
+    cdef uint8_t[::1] accesses = streams[2]
+    cdef uint8_t[::1] ages = streams[3]
+    cdef uint8_t *code_at = &codes[0]
+    cdef uint8_t *border_at = &borders[0]
+    cdef uint8_t *access_at = &accesses[0]
+    cdef uint8_t *age_at = &ages[0]
     cdef Py_ssize_t k, i, side, met, first, last, parent, parents_first = 0, parents_last = 0
     cdef uint64_t position, flags
     cdef uint32_t accesses_before, age_before
-    cdef Known known
-    allocate(&known, most_borders(offsets))
+    cdef Walk walk
+    begin(&walk, most_borders(offsets))
     with nogil:
-        for k in range(nr_snapshots):
+        for k in range(offsets.shape[0] - 1):
             first, last = offsets[k], offsets[k + 1]
             parent = parents_first
             met = 0
@@ -159,13 +192,13 @@ def to_deltas(
                     parent += 1
                 accesses_before = nr_accesses[parent] if parent < parents_last else 0
                 age_before = age[parent] if parent < parents_last else 0
-                accesses[i] = zigzag(nr_accesses[i] - accesses_before)
+                access_at = put(access_at, zigzag(nr_accesses[i] - accesses_before))
                 if age[i] == <uint32_t>(age_before + 1):
-                    ages[i] = AGE_IS_ONE_MORE
+                    age_at = put(age_at, AGE_IS_ONE_MORE)
                 elif age[i] == 0:
-                    ages[i] = AGE_IS_ZERO
+                    age_at = put(age_at, AGE_IS_ZERO)
                 else:
-                    ages[i] = <uint64_t>zigzag(age[i] - (age_before + 1)) + AGE_DIFFERS
+                    age_at = put(age_at, <uint64_t>zigzag(age[i] - (age_before + 1)) + AGE_DIFFERS)
                 for side in range(2):
                     if side == 0:
                         position, flags = start[i], UNKNOWN if unknown[i] else 0
@@ -173,98 +206,107 @@ def to_deltas(
                         break
                     else:
                         position, flags = end[i], LAST
-                    while met < known.before.n and known.before.at[met] < position:
+                    while met < walk.before.n and walk.before.at[met] < position:
                         met += 1
-                    if met < known.before.n and known.before.at[met] == position:
-                        codes[nr_codes] = <uint64_t>(met + 1 - known.passed) << FLAG_BITS | flags
+                    if met < walk.before.n and walk.before.at[met] == position:
+                        code_at = put(code_at, <uint64_t>(met + 1 - walk.passed) << FLAG_BITS | flags)
                         met += 1
-                        known.passed = met
+                        walk.passed = met
                     else:
-                        codes[nr_codes] = flags
-                        borders[nr_borders] = position - (known.now.at[known.now.n - 1] if known.now.n else 0)
-                        nr_borders += 1
-                    nr_codes += 1
-                    known.now.at[known.now.n] = position
-                    known.now.n += 1
+                        code_at = put(code_at, flags)
+                        border_at = put(
+                            border_at, (position - (walk.now.at[walk.now.n - 1] if walk.now.n else 0)) >> shift
+                        )
+                    walk.now.at[walk.now.n] = position
+                    walk.now.n += 1
             parents_first, parents_last = first, last
-            next_snapshot(&known)
-    release(&known)
-    return code_values[:nr_codes], border_values[:nr_borders], access_values, age_values
+            next_snapshot(&walk)
+    end_walk(&walk)
+    sizes = (code_at - &codes[0], border_at - &borders[0], access_at - &accesses[0], age_at - &ages[0])
+    return tuple([stream[:size].tobytes() for stream, size in zip(streams, sizes)])
 
 
 def from_deltas(
     const int64_t[::1] offsets,
-    const uint64_t[::1] codes,
-    const uint64_t[::1] borders,
-    const uint64_t[::1] accesses,
-    const uint64_t[::1] ages,
+    const uint8_t[::1] codes,
+    const uint8_t[::1] borders,
+    const uint8_t[::1] accesses,
+    const uint8_t[::1] ages,
+    int shift,
     uint64_t[::1] start,
     uint64_t[::1] end,
     uint32_t[::1] nr_accesses,
     uint32_t[::1] age,
     uint8_t[::1] unknown,
 ):
-    """Undo `to_deltas`, into the last five arrays, which hold ``offsets[n]`` regions, as do ``accesses`` and ``ages``.
+    """Undo `to_deltas`, into the last five arrays, which hold ``offsets[n]`` regions.
 
-    Raises ValueError where the codes are not those of regions that are sorted and do not overlap.
+    Raises ValueError where the streams are not those of regions that are sorted and do not overlap.
     """
-    cdef Known known
+    cdef Stream code_stream = stream_of(codes)
+    cdef Stream border_stream = stream_of(borders)
+    cdef Stream access_stream = stream_of(accesses)
+    cdef Stream age_stream = stream_of(ages)
+    cdef Walk walk
     cdef bint whole
-    allocate(&known, most_borders(offsets))
+    begin(&walk, most_borders(offsets))
     with nogil:
         whole = restore(
-            &known, offsets, codes, borders, accesses, ages, start, end, nr_accesses, age, unknown
+            &walk, offsets, &code_stream, &border_stream, &access_stream, &age_stream, shift,
+            start, end, nr_accesses, age, unknown,
         )
-    release(&known)
-    if not whole:
+    end_walk(&walk)
+    if not (
+        whole
+        and is_whole(&code_stream)
+        and is_whole(&border_stream)
+        and is_whole(&access_stream)
+        and is_whole(&age_stream)
+    ):
         raise ValueError("these are not regions")
 
 
 cdef bint restore(
-    Known *known,
+    Walk *walk,
     const int64_t[::1] offsets,
-    const uint64_t[::1] codes,
-    const uint64_t[::1] borders,
-    const uint64_t[::1] accesses,
-    const uint64_t[::1] ages,
+    Stream *codes,
+    Stream *borders,
+    Stream *accesses,
+    Stream *ages,
+    int shift,
     uint64_t[::1] start,
     uint64_t[::1] end,
     uint32_t[::1] nr_accesses,
     uint32_t[::1] age,
     uint8_t[::1] unknown,
 ) noexcept nogil:
-    cdef Py_ssize_t nr_codes = codes.shape[0], nr_borders = borders.shape[0]
-    cdef Py_ssize_t next_code = 0, next_border = 0
     cdef Py_ssize_t k, i, last, parent, parents_first = 0, parents_last = 0
-    cdef uint64_t code, steps, position, before
+    cdef uint64_t code, steps, position, before, age_code
     cdef bint is_open
     for k in range(offsets.shape[0] - 1):
         i, last = offsets[k], offsets[k + 1]
         parent = parents_first
         is_open = False
+        before = 0
         while i < last or is_open:
-            if next_code == nr_codes or known.now.n == 2 * (last - offsets[k]):
+            code = take(codes)
+            if codes.failed or walk.now.n == 2 * (last - offsets[k]):
                 return False
-            code = codes[next_code]
-            next_code += 1
             steps = code >> FLAG_BITS
-            before = known.now.at[known.now.n - 1] if known.now.n else 0
             if steps:
-                if steps > <uint64_t>(known.before.n - known.passed):
+                if steps > <uint64_t>(walk.before.n - walk.passed):
                     return False
-                known.passed += steps
-                position = known.before.at[known.passed - 1]
+                walk.passed += steps
+                position = walk.before.at[walk.passed - 1]
             else:
-                if next_border == nr_borders:
+                position = before + (take(borders) << shift)
+                if borders.failed:
                     return False
-                position = before + borders[next_border]
-                next_border += 1
-                if position < before:
-                    return False
-            if known.now.n and position <= before:
+            if position <= before and walk.now.n:
                 return False
-            known.now.at[known.now.n] = position
-            known.now.n += 1
+            walk.now.at[walk.now.n] = position
+            walk.now.n += 1
+            before = position
 
             if is_open:
                 end[i] = position
@@ -280,13 +322,14 @@ cdef bint restore(
             unknown[i] = code & UNKNOWN
             while parent + 1 < parents_last and start[parent + 1] <= position:
                 parent += 1
-            nr_accesses[i] = unzigzag(<uint32_t>accesses[i]) + (nr_accesses[parent] if parent < parents_last else 0)
-            if ages[i] == AGE_IS_ZERO:
+            nr_accesses[i] = unzigzag(<uint32_t>take(accesses)) + (nr_accesses[parent] if parent < parents_last else 0)
+            age_code = take(ages)
+            if age_code == AGE_IS_ZERO:
                 age[i] = 0
             else:
                 age[i] = 1 + (age[parent] if parent < parents_last else 0)
-                if ages[i] >= AGE_DIFFERS:
-                    age[i] += unzigzag(<uint32_t>(ages[i] - AGE_DIFFERS))
+                if age_code >= AGE_DIFFERS:
+                    age[i] += unzigzag(<uint32_t>(age_code - AGE_DIFFERS))
         parents_first, parents_last = offsets[k], last
-        next_snapshot(known)
-    return next_code == nr_codes and next_border == nr_borders
+        next_snapshot(walk)
+    return True

@@ -12,7 +12,8 @@ import json
 import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import pairwise
+from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -81,7 +82,7 @@ def index_to_json(rows: Sequence[Row]) -> bytes:
 
 def index_from_json(text: bytes) -> list[Entry]:
     """Read what `index_to_json` wrote. Raises ValueError or TypeError where it is anything else."""
-    return [Entry(**entry) for entry in json.loads(text)]
+    return [_checked(Entry(**entry)) for entry in json.loads(text)]
 
 
 def encode_snapshots(batch: SnapshotBatch) -> Row:
@@ -90,12 +91,13 @@ def encode_snapshots(batch: SnapshotBatch) -> Row:
     Raises ValueError where the regions of a snapshot are empty, overlap or are not sorted.
     """
     _check_ranges(batch)
-    codes, borders, accesses, ages = to_deltas(
-        batch.offsets, batch.start, batch.end, batch.nr_accesses, batch.age, batch.unknown.view(np.uint8)
+    shift = _common_zero_bits(batch.start, batch.end)
+    streams = (
+        pack(_differences(_numbers(batch)).ravel(order="F")),
+        *to_deltas(
+            batch.offsets, batch.start, batch.end, batch.nr_accesses, batch.age, batch.unknown.view(np.uint8), shift
+        ),
     )
-    shift = _common_zero_bits(borders)
-    numbers = pack(_differences(_numbers(batch)).ravel(order="F"))
-    streams = [numbers, *(pack(stream) for stream in (codes, borders >> np.uint64(shift), accesses, ages))]
     head = _HEAD.pack(len(batch), len(batch.start), shift, *map(len, streams))
     return _row(summary(batch), b"".join((head, *streams)))
 
@@ -122,11 +124,12 @@ def decode_snapshots(entry: Entry, data: bytes) -> SnapshotBatch:
         raise ValueError("a row of snapshots is too short")
     n, m, shift, *lengths = _HEAD.unpack_from(data)
     ends = np.cumsum([_HEAD.size, *lengths]).tolist()
-    view = memoryview(data)
-    numbers, codes, borders, accesses, ages = (unpack(view[a:b]) for a, b in pairwise(ends))
-    if ends[-1] != len(data) or len(numbers) != n * _NR_NUMBERS or {len(accesses), len(ages)} != {m} or shift > 63:
+    # Each region takes a byte or more in two of the streams.
+    if ends[-1] != len(data) or m > lengths[-1] or shift > 63:
         raise ValueError("a row of snapshots does not hold what it says")
-    gaps, lengths_ns, nr_samples, nr_regions, *health = _sums(numbers.reshape(n, _NR_NUMBERS, order="F")).T
+    packed, codes, borders, accesses, ages = (memoryview(data)[a:b] for a, b in pairwise(ends))
+    numbers = _sums(unpack(packed, n * _NR_NUMBERS).reshape(n, _NR_NUMBERS, order="F"))
+    gaps, lengths_ns, nr_samples, nr_regions, *health = numbers.T
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(nr_regions.astype(np.int64))])
     if int(nr_regions.max(initial=0)) > m or offsets[-1] != m:
         raise ValueError("a row of snapshots does not hold what it says")
@@ -139,18 +142,15 @@ def decode_snapshots(entry: Entry, data: bytes) -> SnapshotBatch:
         nr_samples=nr_samples.astype(np.uint32),
         health=np.stack(health, axis=1),
         offsets=offsets,
-        start=np.empty(m, np.uint64),
-        end=np.empty(m, np.uint64),
-        nr_accesses=np.empty(m, np.uint32),
-        age=np.empty(m, np.uint32),
-        unknown=np.empty(m, np.bool_),
+        **_empty_regions(m),
     )
     from_deltas(
         offsets,
         codes,
-        borders << np.uint64(shift),
+        borders,
         accesses,
         ages,
+        shift,
         batch.start,
         batch.end,
         batch.nr_accesses,
@@ -193,6 +193,13 @@ def decompress(entry: Entry, data: pa.Buffer) -> bytes:
     return whole
 
 
+def _checked(entry: Entry) -> Entry:
+    numbers = (entry.target_id, entry.size, entry.start_ns, entry.end_ns, entry.nr_snapshots)
+    if not all(type(number) is int for number in chain(numbers, *entry.ranges)):
+        raise ValueError("an index does not hold numbers")
+    return entry
+
+
 def _row(entry: Entry, data: bytes) -> Row:
     return Row(replace(entry, size=len(data)), _ZSTD.compress(data, asbytes=True))
 
@@ -219,10 +226,24 @@ def _sums(differences: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.cumsum(steps, axis=0, dtype=np.uint64)
 
 
-def _common_zero_bits(values: NDArray[np.uint64]) -> int:
+def _common_zero_bits(*every: NDArray[np.uint64]) -> int:
     """Return how many of the lowest bits are zero in all values: 12 of addresses of pages."""
-    union_of_bits = int(np.bitwise_or.reduce(values))
-    return (union_of_bits & -union_of_bits).bit_length() - 1 if union_of_bits else 0
+    bits = 0
+    for values in every:
+        bits |= int(np.bitwise_or.reduce(values))
+    return (bits & -bits).bit_length() - 1 if bits else 0
+
+
+def _empty_regions(m: int) -> dict[str, NDArray[Any]]:
+    """Return arrays for ``m`` regions.
+
+    They are one allocation: NumPy asks for huge pages for large ones, without which much of the time goes into faults.
+    """
+    kinds = {"start": np.uint64, "end": np.uint64, "nr_accesses": np.uint32, "age": np.uint32, "unknown": np.bool_}
+    sizes = [m * np.dtype(kind).itemsize for kind in kinds.values()]
+    ends = np.cumsum([0, *sizes]).tolist()
+    block = np.empty(ends[-1], np.uint8)
+    return {name: block[a:b].view(kind) for (name, kind), (a, b) in zip(kinds.items(), pairwise(ends), strict=True)}
 
 
 def _check_ranges(batch: SnapshotBatch) -> None:

@@ -260,7 +260,7 @@ class Recording:
             return [decode(index[i], decompress(index[i], data[i].as_buffer())) for i in chosen]
         except FrameError as error:
             self._warn(str(error))
-        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError):
+        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError):
             self._warn("holds a batch that makes no sense")
         return []
 
