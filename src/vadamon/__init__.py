@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vadamon.errors import VadamonWarning as VadamonWarning
     from vadamon.mappings import Mapping as Mapping
     from vadamon.mappings import Mappings as Mappings
+    from vadamon.monitors.live_scanning import scan as scan
     from vadamon.recording.header import Header as Header
     from vadamon.recording.header import Target as Target
     from vadamon.recording.reader import Recording as Recording
@@ -36,6 +37,7 @@ _HOME = {
     "Target": "vadamon.recording.header",
     "VadamonError": "vadamon.errors",
     "monitor": "vadamon.backends",
+    "scan": "vadamon.monitors.live_scanning",
     "VadamonWarning": "vadamon.errors",
     "open": "vadamon.recording.reader",
 }

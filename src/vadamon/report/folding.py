@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vadamon.ranges import Addresses
-from vadamon.ranges import union as union
+from vadamon.ranges import Array as Addresses
 
 
 def contains(start: Addresses, end: Addresses, addresses: Addresses) -> NDArray[np.bool_]:

@@ -28,7 +28,8 @@ class Counter(Protocol):
 
 def parts(recording: Recording, span: Span | None = None) -> Iterator[tuple[int, SnapshotBatch]]:
     """Yield target ids and snapshots of that target, in file order."""
-    for batch in recording.batches():
+    near = recording if span is None else recording.between(span.start_ns, span.end_ns)
+    for batch in near.batches():
         for target_id, part in batch.by_target():
             if span is None:
                 yield target_id, part

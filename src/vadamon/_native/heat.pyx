@@ -1,0 +1,83 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The cells of a heatmap that regions fall in: the loop of a drawing over all regions of a recording."""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+
+cdef inline Py_ssize_t behind(const uint64_t[::1] sorted_values, uint64_t value, Py_ssize_t hint) noexcept nogil:
+    """Return how many values are not above ``value``, knowing that ``hint`` are: it is mostly close."""
+    cdef Py_ssize_t n = sorted_values.shape[0]
+    cdef Py_ssize_t low = hint, high, step = 1, middle
+    while low < n and sorted_values[low] <= value:
+        # The answer is above low; look ever further.
+        hint = low + 1
+        low += step
+        step *= 2
+    high = min(low, n)
+    low = hint
+    while low < high:
+        middle = (low + high) // 2
+        if sorted_values[middle] <= value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef inline uint64_t fold(
+    const uint64_t[::1] space_start,
+    const uint64_t[::1] space_end,
+    const uint64_t[::1] space_offsets,
+    uint64_t address,
+    Py_ssize_t *hint,
+) noexcept nogil:
+    """As `vadamon.report.folding.FoldedSpace.fold`; ``hint`` is the number of ranges that begin at or before it."""
+    cdef Py_ssize_t k
+    hint[0] = behind(space_start, address, hint[0])
+    k = hint[0] - 1
+    if k < 0:
+        return 0
+    return space_offsets[k] + min(address, space_end[k]) - space_start[k]
+
+
+def mark(
+    const int64_t[::1] offsets,
+    const uint64_t[::1] start,
+    const uint64_t[::1] end,
+    const int64_t[::1] value,
+    const uint8_t[::1] unknown,
+    const int64_t[::1] column_first,
+    const int64_t[::1] column_last,
+    const uint64_t[::1] space_start,
+    const uint64_t[::1] space_end,
+    const uint64_t[::1] space_offsets,
+    const uint64_t[::1] edges,
+    int64_t[:, ::1] cells,
+    int64_t[:, ::1] unknown_bytes,
+):
+    """Raise cells to the value of each region in them, and count the bytes that are unknown, less those that are not.
+
+    A region falls in the rows between ``edges`` (uint64[rows + 1], positions in the folded space) that it has bytes in,
+    and in the columns of its snapshot.
+    """
+    cdef Py_ssize_t k, i, row, column, range_hint, row_hint
+    cdef uint64_t first, last, size
+    cdef int64_t signed_size
+    cdef Py_ssize_t nr_rows = edges.shape[0] - 1
+    with nogil:
+        for k in range(offsets.shape[0] - 1):
+            range_hint = row_hint = 0
+            for i in range(offsets[k], offsets[k + 1]):
+                first = fold(space_start, space_end, space_offsets, start[i], &range_hint)
+                last = fold(space_start, space_end, space_offsets, end[i], &range_hint)
+                if first == last:
+                    continue
+                row_hint = behind(edges, first, row_hint)
+                row = row_hint - 1
+                while row < nr_rows and edges[row] < last:
+                    size = min(last, edges[row + 1]) - max(first, edges[row])
+                    signed_size = <int64_t>size if unknown[i] else -<int64_t>size
+                    for column in range(column_first[k], column_last[k]):
+                        cells[row, column] = max(cells[row, column], value[i])
+                        unknown_bytes[row, column] += signed_size
+                    row += 1
