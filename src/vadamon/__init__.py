@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from vadamon.mappings import Mapping as Mapping
     from vadamon.mappings import Mappings as Mappings
     from vadamon.monitors.live_scanning import scan as scan
+    from vadamon.monitors.working_set import WorkingSet as WorkingSet
+    from vadamon.monitors.working_set import working_set as working_set
     from vadamon.recording.header import Header as Header
     from vadamon.recording.header import Target as Target
     from vadamon.recording.reader import Recording as Recording
@@ -37,6 +39,8 @@ _HOME = {
     "Target": "vadamon.recording.header",
     "VadamonError": "vadamon.errors",
     "monitor": "vadamon.backends",
+    "WorkingSet": "vadamon.monitors.working_set",
+    "working_set": "vadamon.monitors.working_set",
     "scan": "vadamon.monitors.live_scanning",
     "VadamonWarning": "vadamon.errors",
     "open": "vadamon.recording.reader",

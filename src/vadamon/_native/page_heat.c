@@ -140,7 +140,10 @@ static struct chunk *insert_chunk(struct page_heat *heat, size_t at, uint64_t ba
 
 int page_heat_add_scan(struct page_heat *heat)
 {
-	return heat->nr_scans++ < PAGE_HEAT_MAX_SCANS ? 0 : -1;
+	if (heat->nr_scans == PAGE_HEAT_MAX_SCANS)
+		return -1;
+	heat->nr_scans++;
+	return 0;
 }
 
 int page_heat_count(struct page_heat *heat, const uint64_t *start, const uint64_t *end, size_t n, bool as_void)

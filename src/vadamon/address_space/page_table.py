@@ -122,9 +122,9 @@ class PageTableAddressSpace:
         Raises VadamonError where the kernel is not one on which this can be done.
         """
         result, found = self._page_table.scan(start, end, clear)
-        if result != self._native.OK:
+        if result != self._native.OK or not len(start):
             self._look_again()
-        if found is None or not found.complete:
+        if found is None or not found.complete or not len(start):
             self._uncleared = None
             now_ns = time.monotonic_ns()
             nothing = np.empty(0, dtype=np.uint64)
