@@ -16,9 +16,15 @@ cdef enum:
     LAST = 2  # no region begins here: one ends, and the next, if any, begins elsewhere
     FLAG_BITS = 2
 
+# Where a new border lies: FAR, and another number follows; or SPLITS plus 9 times the old borders that are passed over,
+# plus the tenth (from 0) at which it splits what was one region.
 cdef enum:
-    AGE_IS_ONE_MORE = 0
-    AGE_IS_ZERO = 1
+    FAR = 0
+    SPLITS = 1
+
+cdef enum:
+    AGE_AS_EXPECTED = 0
+    AGE_AGAINST_EXPECTATION = 1
     AGE_DIFFERS = 2
 
 cdef enum:
@@ -110,6 +116,19 @@ cdef inline uint32_t unzigzag(uint32_t code) noexcept nogil:
     return (code >> 1) ^ (0 - (code & 1))
 
 
+cdef inline uint64_t tenths(uint64_t size, uint64_t n, int shift) noexcept nogil:
+    """Return n tenths of ``size`` without its lowest ``shift`` bits: where DAMON cuts a region, n being random."""
+    return (size // 10 * n + size % 10 * n // 10) >> shift << shift
+
+
+cdef inline bint age_starts_anew(uint32_t accesses, uint32_t accesses_before, uint32_t most_before) noexcept nogil:
+    """Tell whether DAMON would: where accesses have changed by more than a tenth of the most that any region had."""
+    cdef uint32_t change = (
+        accesses - accesses_before if accesses > accesses_before else accesses_before - accesses
+    )
+    return change > most_before // 10
+
+
 cdef Py_ssize_t most_borders(const int64_t[::1] offsets) noexcept nogil:
     cdef Py_ssize_t k, most = 0
     for k in range(offsets.shape[0] - 1):
@@ -150,6 +169,34 @@ cdef void end_walk(Walk *walk) noexcept:
     free(walk.now.at)
 
 
+cdef uint8_t *put_border(
+    uint8_t *at, const Walk *walk, Py_ssize_t met, uint64_t position, int shift
+) noexcept nogil:
+    """Tell of a new border at ``position``, behind ``met`` borders of the snapshot before."""
+    cdef uint64_t base, n
+    if 0 < met < walk.before.n:
+        base = walk.before.at[met - 1]
+        for n in range(1, 10):
+            if base + tenths(walk.before.at[met] - base, n, shift) == position:
+                return put(at, SPLITS + <uint64_t>(met - walk.passed) * 9 + n - 1)
+    at = put(at, FAR)
+    return put(at, (position - (walk.now.at[walk.now.n - 1] if walk.now.n else 0)) >> shift)
+
+
+cdef inline uint64_t take_border(Stream *borders, const Walk *walk, int shift) noexcept nogil:
+    """Return where a new border is. What cannot be makes the stream fail."""
+    cdef uint64_t told = take(borders), base, met
+    if told == FAR:
+        return (walk.now.at[walk.now.n - 1] if walk.now.n else 0) + (take(borders) << shift)
+    told -= SPLITS
+    met = walk.passed + told // 9
+    if not 0 < met < <uint64_t>walk.before.n:
+        borders.failed = True
+        return 0
+    base = walk.before.at[met - 1]
+    return base + tenths(walk.before.at[met] - base, told % 9 + 1, shift)
+
+
 def to_deltas(
     const int64_t[::1] offsets,
     const uint64_t[::1] start,
@@ -162,13 +209,17 @@ def to_deltas(
     """Return n snapshots (``offsets``: int64[n + 1]) as four streams: codes, borders, accesses, ages.
 
     There is a code for each border of each snapshot: where a region begins, and where one ends that the next does not
-    touch. Borders are those that the snapshot before does not have: how far each lies from the border before it (the
-    first: from 0), without the lowest ``shift`` bits, which are zero in all addresses. Accesses are the difference to
-    those of the region before in which the region begins, ages to what that would have come to by now.
+    touch. Borders are those that the snapshot before does not have: mostly DAMON has split a region of that one at a
+    tenth of its size, and this tenth is told; else how far each lies from the border before it (the first: from 0),
+    without the lowest ``shift`` bits, which are zero in all addresses. Accesses are the difference to those of the
+    region before in which the region begins. Ages are what DAMON makes of that one's, one more or zero, or else the
+    difference to one more.
     """
     cdef Py_ssize_t nr_regions = start.shape[0]
     # Mostly a byte a number; what is not used of the rest costs no memory.
-    streams = [np.empty(LONGEST * n + 1, np.uint8) for n in (2 * nr_regions, 2 * nr_regions, nr_regions, nr_regions)]
+    streams = [
+        np.empty(LONGEST * n + 1, np.uint8) for n in (2 * nr_regions, 4 * nr_regions, nr_regions, nr_regions)
+    ]
     cdef uint8_t[::1] codes = streams[0]
     cdef uint8_t[::1] borders = streams[1]
     cdef uint8_t[::1] accesses = streams[2]
@@ -179,7 +230,8 @@ def to_deltas(
     cdef uint8_t *age_at = &ages[0]
     cdef Py_ssize_t k, i, side, met, first, last, parent, parents_first = 0, parents_last = 0
     cdef uint64_t position, flags
-    cdef uint32_t accesses_before, age_before
+    cdef uint32_t accesses_before, one_more, most_before = 0, most = 0
+    cdef bint is_anew
     cdef Walk walk
     begin(&walk, most_borders(offsets))
     with nogil:
@@ -191,14 +243,16 @@ def to_deltas(
                 while parent + 1 < parents_last and start[parent + 1] <= start[i]:
                     parent += 1
                 accesses_before = nr_accesses[parent] if parent < parents_last else 0
-                age_before = age[parent] if parent < parents_last else 0
                 access_at = put(access_at, zigzag(nr_accesses[i] - accesses_before))
-                if age[i] == <uint32_t>(age_before + 1):
-                    age_at = put(age_at, AGE_IS_ONE_MORE)
-                elif age[i] == 0:
-                    age_at = put(age_at, AGE_IS_ZERO)
+                most = max(most, nr_accesses[i])
+                one_more = 1 + (age[parent] if parent < parents_last else 0)
+                is_anew = age_starts_anew(nr_accesses[i], accesses_before, most_before)
+                if age[i] == (0 if is_anew else one_more):
+                    age_at = put(age_at, AGE_AS_EXPECTED)
+                elif age[i] == (one_more if is_anew else 0):
+                    age_at = put(age_at, AGE_AGAINST_EXPECTATION)
                 else:
-                    age_at = put(age_at, <uint64_t>zigzag(age[i] - (age_before + 1)) + AGE_DIFFERS)
+                    age_at = put(age_at, <uint64_t>zigzag(age[i] - one_more) + AGE_DIFFERS)
                 for side in range(2):
                     if side == 0:
                         position, flags = start[i], UNKNOWN if unknown[i] else 0
@@ -214,12 +268,11 @@ def to_deltas(
                         walk.passed = met
                     else:
                         code_at = put(code_at, flags)
-                        border_at = put(
-                            border_at, (position - (walk.now.at[walk.now.n - 1] if walk.now.n else 0)) >> shift
-                        )
+                        border_at = put_border(border_at, &walk, met, position, shift)
                     walk.now.at[walk.now.n] = position
                     walk.now.n += 1
             parents_first, parents_last = first, last
+            most_before, most = most, 0
             next_snapshot(&walk)
     end_walk(&walk)
     sizes = (code_at - &codes[0], border_at - &borders[0], access_at - &accesses[0], age_at - &ages[0])
@@ -282,6 +335,7 @@ cdef bint restore(
 ) noexcept nogil:
     cdef Py_ssize_t k, i, last, parent, parents_first = 0, parents_last = 0
     cdef uint64_t code, steps, position, before, age_code
+    cdef uint32_t accesses_before, one_more, most_before = 0, most = 0
     cdef bint is_open
     for k in range(offsets.shape[0] - 1):
         i, last = offsets[k], offsets[k + 1]
@@ -299,7 +353,7 @@ cdef bint restore(
                 walk.passed += steps
                 position = walk.before.at[walk.passed - 1]
             else:
-                position = before + (take(borders) << shift)
+                position = take_border(borders, walk, shift)
                 if borders.failed:
                     return False
             if position <= before and walk.now.n:
@@ -322,14 +376,18 @@ cdef bint restore(
             unknown[i] = code & UNKNOWN
             while parent + 1 < parents_last and start[parent + 1] <= position:
                 parent += 1
-            nr_accesses[i] = unzigzag(<uint32_t>take(accesses)) + (nr_accesses[parent] if parent < parents_last else 0)
+            accesses_before = nr_accesses[parent] if parent < parents_last else 0
+            nr_accesses[i] = unzigzag(<uint32_t>take(accesses)) + accesses_before
+            most = max(most, nr_accesses[i])
+            one_more = 1 + (age[parent] if parent < parents_last else 0)
             age_code = take(ages)
-            if age_code == AGE_IS_ZERO:
+            if age_code >= AGE_DIFFERS:
+                age[i] = one_more + unzigzag(<uint32_t>(age_code - AGE_DIFFERS))
+            elif age_starts_anew(nr_accesses[i], accesses_before, most_before) == (age_code == AGE_AS_EXPECTED):
                 age[i] = 0
             else:
-                age[i] = 1 + (age[parent] if parent < parents_last else 0)
-                if age_code >= AGE_DIFFERS:
-                    age[i] += unzigzag(<uint32_t>(age_code - AGE_DIFFERS))
+                age[i] = one_more
         parents_first, parents_last = offsets[k], last
+        most_before, most = most, 0
         next_snapshot(walk)
     return True
