@@ -79,14 +79,16 @@ def test_snapshots_come_back(snapshots: list[Regions], shift: int) -> None:
 
 def test_small_numbers_for_small_changes() -> None:
     first = [(0, 40, 5, 0, False), (40, 80, 0, 7, False), (160, 200, 3, 7, True)]
-    second = [(0, 40, 6, 1, False), (40, 60, 0, 8, False), (60, 80, 1, 0, False), (160, 200, 3, 3, False)]
+    # The second is split at 7 tenths, and its left part has become the first's; the third has grown.
+    second = [(0, 68, 6, 0, False), (68, 80, 1, 8, False), (160, 204, 3, 3, False)]
     offsets, *regions = columns([first, second])
     codes, borders, accesses, ages = to_deltas(offsets, *regions, 2)
     unknown, last, known = 1, 2, 4
-    assert list(codes) == [0, 0, last, unknown, last, known, known, 0, known + last, known, known + last]
-    assert list(borders) == [0, 10, 10, 20, 10, 5]
-    assert list(accesses) == [10, 0, 6, 2, 0, 2, 0]
-    assert list(ages) == [1, 2 + 12, 2 + 12, 0, 0, 1, 2 + 9]
+    far, as_expected, against = 0, 0, 1
+    assert list(codes) == [0, 0, last, unknown, last, known, 0, 2 * known + last, known, last]
+    assert list(borders) == [far, 0, far, 10, far, 10, far, 20, far, 10, 1 + 9 + 6, far, 11]
+    assert list(accesses) == [10, 0, 6, 2, 2, 0]
+    assert list(ages) == [as_expected, 2 + 12, 2 + 12, as_expected, against, 2 + 9]
 
 
 @given(

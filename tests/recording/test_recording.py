@@ -24,12 +24,11 @@ import vadamon
 from vadamon import Attrs, Header, Mapping, Mappings, Recording, RecordingWriter, SampleHealth, Snapshot, Target
 from vadamon.errors import VadamonError, VadamonWarning
 from vadamon.recording import reader as reader_module
-from vadamon.recording import stream
 from vadamon.recording import writer as writer_module
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.encoding import decode_snapshots, decompress, encode_snapshots, index_to_json
-from vadamon.recording.framing import BLANK_SEAL, END_MARK, SEAL_KEY, read_messages, seal
-from vadamon.recording.stream import MessageMaker
+from vadamon.recording.framing import END_MARK, read_frames, to_frame
+from vadamon.recording.layout import beginning
 
 HEADER = Header(
     Attrs(min_region_size=1), (Target(7, 4242, "python3 x.py"),), "page-table", "vadamon record 4242", 10, 20
@@ -138,11 +137,12 @@ def test_head_and_targets(tmp_path: Path) -> None:
     assert recording.wall_ns(header.start_ns + 5) == header.start_wall_ns + 5
 
 
-def test_it_is_an_arrow_stream(tmp_path: Path) -> None:
+def test_it_says_what_it_is(tmp_path: Path) -> None:
     path = written(tmp_path / "r", [snapshot([4096, 8192], [8192, 12288], k=k) for k in range(25)])
-    arrow = ipc.open_stream(path.read_bytes())
-    assert arrow.schema.metadata[b"vadamon.version"] == b"2"
-    assert arrow.read_all().num_rows == 1, "a row is the snapshots of one target"
+    data = path.read_bytes()
+    assert data.startswith(b"vadamon recording 2\n\x89VDM")
+    assert HEADER.to_json().encode() in data
+    assert data.count(b'{"kind":"snapshots","target_id":7,') == 1, "a row is the snapshots of one target"
 
 
 def test_a_second_of_snapshots_is_the_most_that_is_unwritten(tmp_path: Path) -> None:
@@ -250,8 +250,8 @@ def test_batches_behind_a_damaged_one_are_read(tmp_path: Path, small: tuple[byte
     data, expected = small
     with (tmp_path / "r").open("w+b") as file:
         file.write(data)
-        _, _, second, third = read_messages(file, len(data), pytest.fail)
-    for at in (second.at, second.at + 9, second.at + len(second.head), third.at - 1):
+        _, second, third = read_frames(file, len(beginning(HEADER)), len(data), pytest.fail)
+    for at in (second.at, second.at + 9, second.at + 30, second.body_at, third.at - 1):
         damaged = bytearray(data)
         damaged[at] ^= 1
         (tmp_path / "r").write_bytes(damaged)
@@ -272,7 +272,10 @@ def test_any_damage(
         assert_reads_whole_batches(tmp_path / "damage", bytes(damaged), expected)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"PAR1", b"\xff\xff\xff\xff\x10\x00\x00\x00" + bytes(64), bytes(5000)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"PAR1", bytes(5000), b"vadamon recording", b"vadamon recording x\n", b"\xff\xff\xff\xff" * 9],
+)
 def test_foreign_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(VadamonError, match="is not a vadamon recording"):
@@ -287,15 +290,21 @@ def test_foreign_arrow_stream(tmp_path: Path) -> None:
 
 
 def test_newer_format(tmp_path: Path) -> None:
-    schema = pa.schema({"a": pa.int64()}, metadata={b"vadamon.version": b"99", SEAL_KEY: BLANK_SEAL})
-    (tmp_path / "x").write_bytes(seal(schema.serialize().to_pybytes()))
+    (tmp_path / "x").write_bytes(b"vadamon recording 99\nof another kind altogether")
     with pytest.raises(VadamonError, match="format 99, and this vadamon reads format 2: install a newer"):
         Recording(tmp_path / "x")
 
 
-def test_head_of_another_kind(tmp_path: Path) -> None:
-    metadata = {b"vadamon.version": b"2", b"vadamon.header": b'{"attrs": {}}', SEAL_KEY: BLANK_SEAL}
-    (tmp_path / "x").write_bytes(seal(pa.schema({"a": pa.int64()}, metadata=metadata).serialize().to_pybytes()))
+def test_the_format_before(tmp_path: Path) -> None:
+    schema = pa.schema({"a": pa.int64()}, metadata={b"vadamon.format": b"vadamon recording", b"vadamon.version": b"1"})
+    (tmp_path / "x").write_bytes(schema.serialize().to_pybytes())
+    with pytest.raises(VadamonError, match="format 1, and this vadamon reads format 2: install an older"):
+        Recording(tmp_path / "x")
+
+
+@pytest.mark.parametrize("head", [b"", b"[]", b"{}", b'{"attrs": {}}', b"[" * 100_000, b"\xff"])
+def test_head_of_another_kind(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "x").write_bytes(b"vadamon recording 2\n" + to_frame(head))
     with pytest.raises(VadamonError, match="makes no sense"):
         Recording(tmp_path / "x")
 
@@ -306,21 +315,73 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 GOOD_ROW = encode_snapshots(SnapshotBatch.of([snapshot([4096], [8192])]))
+GOOD_INDEX = json.loads(index_to_json([GOOD_ROW]))
+
+
+def test_lengths_that_claim_much_ask_for_nothing(tmp_path: Path, resident_size: Callable[..., list[int]]) -> None:
+    huge = (0xFFFFFFF0).to_bytes(4, "little")
+    data = beginning(HEADER) + to_frame(json.dumps(GOOD_INDEX).encode(), GOOD_ROW.data)
+    at = len(beginning(HEADER))
+    for field in (8, 12):
+        (tmp_path / f"r{field}").write_bytes(data[: at + field] + huge + data[at + field + 4 :])
+    sized = to_frame(json.dumps([GOOD_INDEX[0] | {"size": 100 << 30}]).encode(), GOOD_ROW.data)
+    (tmp_path / "sized").write_bytes(beginning(HEADER) + sized)
+    code = """
+import sys, warnings
+from vadamon import Recording
+warnings.simplefilter("ignore")
+list(Recording(sys.argv[1])), measure()
+for path in sys.argv[1:]:
+    assert list(Recording(path)) == []
+measure()
+"""
+    before, after = resident_size(code, *(str(tmp_path / name) for name in ("r8", "r12", "sized")))
+    assert after < before + 4 * 2**20
 
 
 @pytest.mark.parametrize(
-    "change", [{"size": 10**6}, {"size": 3}, {"size": 1 << 40}, {"size": "x"}, {"end_ns": None}, {"what": 1}, None]
-)
-def test_sealed_nonsense_is_not_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object] | None
-) -> None:
-    good = json.loads(index_to_json([GOOD_ROW]))
-    messages = MessageMaker(HEADER)
-    monkeypatch.setattr(stream, "index_to_json", lambda _: json.dumps([good[0] | change] if change else []).encode())
+    "change",
+    [
+        {"size": 10**6}, {"size": 3}, {"size": 1 << 40}, {"size": "x"}, {"size": -1}, {"length": 0},
+        {"length": 1 << 70}, {"end_ns": None}, {"end_ns": 1 << 63}, {"what": 1}, {"target_id": -1}, {"nr_snapshots": 2}, {"ranges": [[1]]},
+        {"ranges": [[1, 1 << 64]]}, {"ranges": 5},
+    ],
+)  # fmt: skip
+def test_sealed_nonsense_is_not_shown(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "r"
-    path.write_bytes(messages.schema + messages.batch([GOOD_ROW]) + END_MARK)
-    with pytest.warns(VadamonWarning, match="makes no sense") if change else contextlib.nullcontext():
-        assert list(Recording(path).between(0, 10**9)) == []
+    path.write_bytes(
+        beginning(HEADER) + to_frame(json.dumps([GOOD_INDEX[0] | change]).encode(), GOOD_ROW.data) + END_MARK
+    )
+    with pytest.warns(VadamonWarning, match="makes no sense"):
+        assert list(Recording(path)) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@given(
+    index=st.one_of(
+        st.binary(max_size=40).filter(bool),
+        st.recursive(
+            st.one_of(st.none(), st.integers(), st.sampled_from(["snapshots", "mappings", "target"])),
+            lambda inner: st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from([*GOOD_INDEX[0]]), inner, max_size=8),
+            max_leaves=12,
+        ).map(lambda value: json.dumps(value).encode()),
+        st.dictionaries(st.sampled_from([*GOOD_INDEX[0]]), st.one_of(st.none(), st.integers(), st.lists(st.integers())))
+        .map(lambda change: json.dumps([GOOD_INDEX[0] | change]).encode()),
+    ),
+    body=st.one_of(st.just(GOOD_ROW.data), st.binary(max_size=60)),
+)  # fmt: skip
+def test_any_sealed_index_and_body(tmp_path: Path, index: bytes, body: bytes) -> None:
+    (tmp_path / "r").write_bytes(beginning(HEADER) + to_frame(index, body) + END_MARK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VadamonWarning)
+        recording = Recording(tmp_path / "r")
+        for each in recording:
+            assert (each.start < each.end).all()
+        for entry in recording.summaries():
+            np.array(entry.ranges, np.uint64).reshape(-1, 2)
+        assert isinstance(recording.mappings, dict)
+        assert isinstance(recording.targets, dict)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1 << 30), st.integers(0, 255)), min_size=1, max_size=5))

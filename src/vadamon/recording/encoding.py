@@ -1,7 +1,7 @@
 """What a recording holds, as the rows of its batches, and back.
 
 A row is the snapshots of one target within a batch, the mappings of a target, or a target that joined later. Its data
-is compressed by itself, and what it is stands in the index of its batch: so a reader takes the rows it wants.
+is compressed by itself, and what it is stands in the index of its batch: so a reader takes the rows that it wants.
 
 Snapshots are told by what changed since the one before, see `vadamon._native.snapshot_deltas`. Mostly most of the
 borders stay, counts change a little, and ages grow by one: all of that is zeros, which cost next to nothing once they
@@ -10,9 +10,10 @@ are compressed.
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import chain, pairwise
+from itertools import accumulate, chain, pairwise
+from operator import add, sub
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,8 @@ from vadamon.recording.header import Target
 from vadamon.snapshot import SampleHealth
 
 SNAPSHOTS, MAPPINGS, TARGET = "snapshots", "mappings", "target"
-SCHEMA = pa.schema({"data": pa.binary()})
-_LARGEST_ROW = 1 << 28  # bytes that a reader lets a row ask for
-_ZSTD = pa.Codec("zstd", 3)
+_LARGEST_ROW = 1 << 26  # bytes that a row may ask for: tens of millions of regions
+_ZSTD = pa.Codec("zstd", 6)  # the next that is smaller by more than a hundredth takes ten times as long
 _NR_HEALTH = len(fields(SampleHealth))
 _NR_NUMBERS = 4 + _NR_HEALTH  # of a snapshot
 # Numbers of snapshots and regions, how far addresses are shifted, and the lengths of the five streams behind this.
@@ -47,15 +47,16 @@ class MappingsChange:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the index of a batch says about a row: its kind, and ``size``, the bytes of its data before compression.
+    """What the index of a batch says about a row: its kind, its target, and the bytes of its data.
 
-    Of snapshots also from when (the first start) to when (the last end) they are, how many, and where they have
-    regions: the union, as ``[start, end]`` addresses.
+    These are ``size`` before compression, and ``length`` after. Of snapshots it says also from when (the first start)
+    to when (the last end) they are, how many, and where they have regions: the union, as ``[start, end]`` addresses.
     """
 
     kind: str
     target_id: int
     size: int = 0
+    length: int = 0
     start_ns: int = 0
     end_ns: int = 0
     nr_snapshots: int = 0
@@ -82,7 +83,10 @@ def index_to_json(rows: Sequence[Row]) -> bytes:
 
 def index_from_json(text: bytes) -> list[Entry]:
     """Read what `index_to_json` wrote. Raises ValueError or TypeError where it is anything else."""
-    return [_checked(Entry(**entry)) for entry in json.loads(text)]
+    try:
+        return [_checked(Entry(**entry)) for entry in json.loads(text)]
+    except RecursionError as error:
+        raise ValueError("an index is nested too deeply") from error
 
 
 def encode_snapshots(batch: SnapshotBatch) -> Row:
@@ -123,6 +127,8 @@ def decode_snapshots(entry: Entry, data: bytes) -> SnapshotBatch:
     if len(data) < _HEAD.size:
         raise ValueError("a row of snapshots is too short")
     n, m, shift, *lengths = _HEAD.unpack_from(data)
+    if n != entry.nr_snapshots:
+        raise ValueError("a row of snapshots does not hold what its index says")
     ends = np.cumsum([_HEAD.size, *lengths]).tolist()
     # Each region takes a byte or more in two of the streams.
     if ends[-1] != len(data) or m > lengths[-1] or shift > 63:
@@ -162,16 +168,30 @@ def decode_snapshots(entry: Entry, data: bytes) -> SnapshotBatch:
 
 def encode_mappings(change: MappingsChange) -> Row:
     """Return the mappings of a target."""
-    mappings = [(m.start, m.end, m.permissions, m.offset, m.inode, m.name) for m in change.mappings]
-    # Names are file names, which may be any bytes: JSON in ASCII keeps what stands for those that are no text.
-    data = json.dumps({"time_ns": change.time_ns, "mappings": mappings}).encode()
+    mappings = change.mappings
+    ends = mappings.end.tolist()
+    columns = {
+        "gap": [start - end for start, end in zip(mappings.start.tolist(), [0, *ends], strict=False)],
+        "size": (mappings.end - mappings.start).tolist(),
+        "permissions": list(mappings.permissions),
+        "offset": mappings.offset.tolist(),
+        "inode": mappings.inode.tolist(),
+        # File names may be any bytes: JSON in ASCII keeps what stands for those that are no text.
+        "name": list(mappings.name),
+    }
+    data = json.dumps({"time_ns": change.time_ns, **columns}, separators=(",", ":")).encode()
     return _row(Entry(MAPPINGS, change.target_id), data)
 
 
 def decode_mappings(entry: Entry, data: bytes) -> MappingsChange:
     """Undo `encode_mappings`. Raises ValueError, TypeError or KeyError where ``data`` cannot be mappings."""
-    fields = json.loads(data)
-    return MappingsChange(entry.target_id, fields["time_ns"], Mappings(Mapping(*m) for m in fields["mappings"]))
+    columns = json.loads(data)
+    ends = list(accumulate(map(add, columns["gap"], columns["size"])))
+    starts = map(sub, ends, columns["size"])
+    permissions, names = map(str, columns["permissions"]), map(str, columns["name"])
+    rows = zip(starts, ends, permissions, columns["offset"], columns["inode"], names, strict=True)
+    mappings = Mappings(Mapping(*fields) for fields in rows)
+    return MappingsChange(entry.target_id, int(columns["time_ns"]), mappings)
 
 
 def encode_target(target: Target) -> Row:
@@ -181,12 +201,21 @@ def encode_target(target: Target) -> Row:
 
 
 def decode_target(entry: Entry, data: bytes) -> Target:
-    """Undo `encode_target`. Raises ValueError or TypeError where ``data`` cannot be a target."""
-    return Target(entry.target_id, **json.loads(data))
+    """Undo `encode_target`. Raises ValueError, TypeError or KeyError where ``data`` cannot be a target."""
+    fields = json.loads(data)
+    return Target(entry.target_id, int(fields["pid"]), str(fields["command"]))
 
 
-def decompress(entry: Entry, data: pa.Buffer) -> bytes:
-    """Return the data of a row as it was before compression. Raises ValueError where that cannot be."""
+def rows_of(index: Sequence[Entry], body: bytes) -> Iterator[tuple[Entry, memoryview]]:
+    """Yield the entries of ``index``, each with its data. Raises ValueError where ``body`` is not what they say."""
+    ends = list(accumulate((entry.length for entry in index), initial=0))
+    if ends[-1] != len(body):
+        raise ValueError("a batch does not hold what its index says")
+    return ((entry, memoryview(body)[a:b]) for entry, (a, b) in zip(index, pairwise(ends), strict=True))
+
+
+def decompress(entry: Entry, data: memoryview) -> bytes:
+    """Return the data of a row as it was before compression. Raises ValueError or OSError where that cannot be."""
     if entry.size > _LARGEST_ROW:
         raise ValueError("a row is too large")
     whole: bytes = _ZSTD.decompress(data, entry.size, asbytes=True)
@@ -194,14 +223,22 @@ def decompress(entry: Entry, data: pa.Buffer) -> bytes:
 
 
 def _checked(entry: Entry) -> Entry:
-    numbers = (entry.target_id, entry.size, entry.start_ns, entry.end_ns, entry.nr_snapshots)
-    if not all(type(number) is int for number in chain(numbers, *entry.ranges)):
+    numbers = chain((entry.target_id, entry.size, entry.length, entry.nr_snapshots), *entry.ranges)
+    times = (entry.start_ns, entry.end_ns)
+    if not all(type(n) is int and 0 <= n < 1 << 64 for n in numbers) or not all(
+        type(n) is int and -(1 << 63) <= n < 1 << 63 for n in times
+    ):
         raise ValueError("an index does not hold numbers")
+    if not all(len(ends) == 2 for ends in entry.ranges):
+        raise ValueError("an index does not hold ranges")
     return entry
 
 
 def _row(entry: Entry, data: bytes) -> Row:
-    return Row(replace(entry, size=len(data)), _ZSTD.compress(data, asbytes=True))
+    if len(data) > _LARGEST_ROW:
+        raise ValueError("these are more regions or mappings than a recording can hold at once")
+    compressed = _ZSTD.compress(data, asbytes=True)
+    return Row(replace(entry, size=len(data), length=len(compressed)), compressed)
 
 
 def _numbers(batch: SnapshotBatch) -> NDArray[np.uint64]:

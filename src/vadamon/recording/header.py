@@ -92,7 +92,7 @@ class Header:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Header":
-        """Read what `to_json` wrote. Raises ValueError or TypeError where it is anything else."""
+        """Read what `to_json` wrote. Raises ValueError, TypeError or KeyError where it is anything else."""
         fields = json.loads(text)
         fields["attrs"] = Attrs(**fields["attrs"])
         fields["targets"] = tuple(Target(**target) for target in fields["targets"])

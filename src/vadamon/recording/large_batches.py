@@ -10,7 +10,7 @@ from typing import BinaryIO
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.encoding import Row, encode_snapshots
 from vadamon.recording.framing import END_MARK
-from vadamon.recording.stream import MessageMaker
+from vadamon.recording.layout import batch_frame
 
 # Regions, and for each snapshot a few more: a batch is some megabytes while it is made or read.
 _LARGE = 1 << 16
@@ -18,10 +18,10 @@ _OF_A_SNAPSHOT = 4
 
 
 class LargeBatches:
-    """Hand on what is added, as the messages of large batches."""
+    """Hand on what is added, as the frames of large batches."""
 
-    def __init__(self, messages: MessageMaker, write: Callable[[bytes], None]) -> None:
-        self._messages, self._write = messages, write
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
         self._snapshots: dict[int, list[SnapshotBatch]] = {}
         self._rows: list[Row] = []
         self._weight = 0
@@ -42,7 +42,7 @@ class LargeBatches:
         self._snapshots, self._rows, self._weight = {}, [], 0
         if snapshots or rows:
             rows += [encode_snapshots(SnapshotBatch.joined(batches)) for batches in snapshots.values()]
-            self._write(self._messages.batch(rows))
+            self._write(batch_frame(rows))
 
 
 class Compaction:
@@ -52,11 +52,11 @@ class Compaction:
     from any method where writing fails.
     """
 
-    def __init__(self, path: Path, messages: MessageMaker) -> None:
+    def __init__(self, path: Path, begin: bytes) -> None:
         self._path = path
         self._file: BinaryIO = os.fdopen(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o600), "wb")
-        self._batches = LargeBatches(messages, self._put)
-        self._file.write(messages.schema)
+        self._batches = LargeBatches(self._put)
+        self._put(begin)
 
     def add(self, batches: Sequence[SnapshotBatch], rows: Sequence[Row]) -> None:
         """As `LargeBatches.add`."""
@@ -87,5 +87,5 @@ class Compaction:
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def _put(self, message: bytes) -> None:
-        self._file.write(message)
+    def _put(self, data: bytes) -> None:
+        self._file.write(data)

@@ -1,7 +1,6 @@
 """Read a recording."""
 
 import os
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,8 +12,6 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.ipc as ipc
 
 from vadamon.attrs import Attrs
 from vadamon.errors import VadamonError, VadamonWarning
@@ -22,7 +19,6 @@ from vadamon.mappings import Mappings
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.encoding import (
     MAPPINGS,
-    SCHEMA,
     SNAPSHOTS,
     TARGET,
     Entry,
@@ -32,16 +28,15 @@ from vadamon.recording.encoding import (
     decode_target,
     decompress,
     index_from_json,
+    rows_of,
     summary,
 )
-from vadamon.recording.framing import SEAL_KEY, FrameError, Message, first_message, read_messages
-from vadamon.recording.header import Header, Target
-from vadamon.recording.stream import FORMAT_VERSION, HEADER_KEY, VERSION_KEY
+from vadamon.recording.framing import Frame, FrameError, read_frames
+from vadamon.recording.header import Target
+from vadamon.recording.layout import FORMAT_VERSION, read_header, version_of
 from vadamon.snapshot import Snapshot
 
 _T = TypeVar("_T")
-_INDEX = re.compile(rb"\x02index=([^\x03]*)\x03")
-_LONGEST_HEADER = 1 << 20  # bytes within which a recording has to show that it is one
 
 
 def open(path: str | os.PathLike[str]) -> "Recording":
@@ -97,7 +92,12 @@ class Recording:
         self.path = Path(path)
         self._selection = _Selection()
         self._warned: list[str] = []
-        self.header = self._parse_header(self._read_schema_message())
+        with self._open() as file:
+            self._check_version(version_of(file))
+            try:
+                self.header, self._batches_at = read_header(file, os.fstat(file.fileno()).st_size)
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                raise VadamonError(f"{self.path} cannot be read: its head is damaged, or makes no sense") from error
 
     @property
     def attrs(self) -> Attrs:
@@ -140,22 +140,22 @@ class Recording:
 
     def summaries(self) -> Iterator[Entry]:
         """Yield what each batch that `batches` would yield covers, by its index alone wherever that can be."""
-        for message, index in self._indexes():
+        for frame, index in self._indexes():
             for entry in filter(self._has_snapshots, index):
                 if self._selection.contains(entry):
                     yield entry
                 else:
-                    for batch in self._snapshot_batches(message, index, partial(is_, entry)):
+                    for batch in self._snapshot_batches(frame, index, partial(is_, entry)):
                         yield summary(batch)
 
     def batches(self) -> Iterator[SnapshotBatch]:
         """Yield the snapshots by batches, each of one target, as struct of arrays: the fast way through them."""
-        for message, index in self._indexes():
-            yield from self._snapshot_batches(message, index, self._has_snapshots)
+        for frame, index in self._indexes():
+            yield from self._snapshot_batches(frame, index, self._has_snapshots)
 
     def __iter__(self) -> Iterator[Snapshot]:
-        for message, index in self._indexes():
-            batches = self._snapshot_batches(message, index, self._has_snapshots)
+        for frame, index in self._indexes():
+            batches = self._snapshot_batches(frame, index, self._has_snapshots)
             yield from merge(*batches, key=lambda snapshot: snapshot.end_ns)
 
     def wall_ns(self, monotonic_ns: int) -> int:
@@ -168,6 +168,7 @@ class Recording:
     def _selected(self, selection: _Selection) -> "Recording":
         part = Recording.__new__(Recording)
         part.path, part.header, part._warned = self.path, self.header, self._warned
+        part._batches_at = self._batches_at
         part._selection = selection
         return part
 
@@ -183,43 +184,23 @@ class Recording:
         except OSError as error:
             raise VadamonError(f"cannot read {self.path}: {error.strerror}") from error
 
-    def _read_schema_message(self) -> bytes:
-        with self._open() as file:
-            beginning = file.read(_LONGEST_HEADER)
-            if SEAL_KEY not in beginning:
-                raise VadamonError(f"{self.path} is not a vadamon recording")
-            try:
-                return first_message(file, os.fstat(file.fileno()).st_size).read()
-            except FrameError as error:
-                raise VadamonError(f"{self.path} cannot be read: its head {error}") from error
+    def _check_version(self, version: int | None) -> None:
+        if version is None:
+            raise VadamonError(f"{self.path} is not a vadamon recording")
+        if version != FORMAT_VERSION:
+            age = "a newer" if version > FORMAT_VERSION else "an older"
+            raise VadamonError(
+                f"{self.path} was written in format {version}, and this vadamon reads format {FORMAT_VERSION}: "
+                f"install {age} vadamon"
+            )
 
-    def _parse_header(self, message: bytes) -> Header:
-        try:
-            schema = ipc.read_schema(pa.py_buffer(message))
-            version = int(schema.metadata[VERSION_KEY])
-            if version != FORMAT_VERSION:
-                age = "a newer" if version > FORMAT_VERSION else "an older"
-                raise VadamonError(
-                    f"{self.path} was written in format {version}, and this vadamon reads format {FORMAT_VERSION}: "
-                    f"install {age} vadamon"
-                )
-            header = Header.from_json(schema.metadata[HEADER_KEY])
-            if not schema.equals(SCHEMA):
-                raise ValueError("columns are not those of this format")
-            return header
-        except (pa.ArrowException, ValueError, TypeError, KeyError) as error:
-            raise VadamonError(f"{self.path} cannot be read: its head makes no sense ({error})") from error
-
-    def _indexes(self) -> Iterator[tuple[Message, list[Entry]]]:
+    def _indexes(self) -> Iterator[tuple[Frame, list[Entry]]]:
         """Yield the batches, not read yet, with their indexes."""
         with self._open() as file:
             try:
-                messages = read_messages(file, os.fstat(file.fileno()).st_size, self._warn)
-                next(messages, None)  # the schema
-                for message in messages:
-                    found = _INDEX.search(message.head)
+                for frame in read_frames(file, self._batches_at, os.fstat(file.fileno()).st_size, self._warn):
                     try:
-                        yield message, index_from_json(found[1] if found else b"")
+                        yield frame, index_from_json(frame.index)
                     except (ValueError, TypeError):
                         self._warn("holds a batch that makes no sense")
             except OSError as error:
@@ -229,38 +210,33 @@ class Recording:
         self, kind: str, wanted: Callable[[Entry], bool], decode: Callable[[Entry, bytes], _T]
     ) -> Iterator[list[_T]]:
         """Yield what ``decode`` makes of the wanted rows of each batch."""
-        for message, index in self._indexes():
-            yield self._rows(message, index, lambda entry: entry.kind == kind and wanted(entry), decode)
+        for frame, index in self._indexes():
+            yield self._rows(frame, index, lambda entry: entry.kind == kind and wanted(entry), decode)
 
     def _snapshot_batches(
-        self, message: Message, index: list[Entry], wanted: Callable[[Entry], bool]
+        self, frame: Frame, index: list[Entry], wanted: Callable[[Entry], bool]
     ) -> list[SnapshotBatch]:
         def decode(entry: Entry, data: bytes) -> SnapshotBatch:
             batch = decode_snapshots(entry, data)
             return batch if self._selection.contains(entry) else self._selection.cut(batch)
 
-        return [batch for batch in self._rows(message, index, wanted, decode) if len(batch)]
+        return [batch for batch in self._rows(frame, index, wanted, decode) if len(batch)]
 
     def _rows(
         self,
-        message: Message,
+        frame: Frame,
         index: list[Entry],
         wanted: Callable[[Entry], bool],
         decode: Callable[[Entry, bytes], _T],
     ) -> list[_T]:
-        chosen = [i for i, entry in enumerate(index) if wanted(entry)]
-        if not chosen:
+        if not any(map(wanted, index)):
             return []
         try:
-            batch = ipc.read_record_batch(pa.py_buffer(message.read()), SCHEMA)
-            batch.validate(full=True)
-            data = batch.column(0)
-            if len(data) != len(index) or data.null_count:
-                raise ValueError("a batch does not hold what its index says")
-            return [decode(index[i], decompress(index[i], data[i].as_buffer())) for i in chosen]
+            rows = rows_of(index, frame.body())
+            return [decode(entry, decompress(entry, data)) for entry, data in rows if wanted(entry)]
         except FrameError as error:
             self._warn(str(error))
-        except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             self._warn("holds a batch that makes no sense")
         return []
 

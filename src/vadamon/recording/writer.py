@@ -16,7 +16,7 @@ from vadamon.recording.encoding import MappingsChange, Row, encode_mappings, enc
 from vadamon.recording.framing import END_MARK
 from vadamon.recording.header import Header, Target
 from vadamon.recording.large_batches import Compaction, LargeBatches
-from vadamon.recording.stream import MessageMaker
+from vadamon.recording.layout import batch_frame, beginning
 from vadamon.snapshot import Snapshot
 
 _LONGEST_UNWRITTEN_NS = 1_000_000_000
@@ -50,11 +50,11 @@ class RecordingWriter:
         self._oldest_start_ns: int | None = None
         self._oldest_written_ns = 0
         self._mappings: dict[int, Mappings] = {}
-        self._messages = MessageMaker(header)
-        self._file = _create(self.path, self._messages.schema)
-        self._size = len(self._messages.schema)
-        self._large = None if live else LargeBatches(self._messages, self._write)
-        self._compaction = self._begin_compaction() if live else None
+        begin = beginning(header)
+        self._file = _create(self.path, begin)
+        self._size = len(begin)
+        self._large = None if live else LargeBatches(self._write)
+        self._compaction = self._begin_compaction(begin) if live else None
 
     def write_snapshot(self, snapshot: Snapshot) -> None:
         """Append a snapshot."""
@@ -131,7 +131,7 @@ class RecordingWriter:
         if self._large is not None:
             self._large.add(batches, rows)
             return
-        self._write(self._messages.batch([*rows, *map(encode_snapshots, batches)]))
+        self._write(batch_frame([*rows, *map(encode_snapshots, batches)]))
         self._try_compaction(lambda compaction: compaction.add(batches, rows))
 
     def _write(self, data: bytes) -> None:
@@ -147,12 +147,12 @@ class RecordingWriter:
         else:
             self._size += len(data)
 
-    def _begin_compaction(self) -> Compaction | None:
+    def _begin_compaction(self, begin: bytes) -> Compaction | None:
         path = Path(os.path.realpath(self.path))
         if not path.is_file():
             return None  # a pipe or a device
         try:
-            return Compaction(path, self._messages)
+            return Compaction(path, begin)
         except OSError:
             return None
 
