@@ -86,9 +86,17 @@ def test_small_numbers_for_small_changes() -> None:
     unknown, last, known = 1, 2, 4
     far, as_expected, against = 0, 0, 1
     assert list(codes) == [0, 0, last, unknown, last, known, 0, 2 * known + last, known, last]
-    assert list(borders) == [far, 0, far, 10, far, 10, far, 20, far, 10, 1 + 9 + 6, far, 11]
+    assert list(borders) == [far, 0, far, 10, far, 10, far, 20, far, 10, 1 + 18 + 12, far, 11]
     assert list(accesses) == [10, 0, 6, 2, 2, 0]
     assert list(ages) == [as_expected, 2 + 12, 2 + 12, as_expected, against, 2 + 9]
+
+
+def test_a_region_split_twice_is_told_by_two_tenths() -> None:
+    first = [(40, 1040, 0, 0, False)]
+    second = [(40, 240, 0, 1, False), (240, 440, 0, 1, False), (440, 1040, 0, 1, False)]  # at 4 tenths, that at 5
+    offsets, *regions = columns([first, second])
+    _, borders, _, _ = to_deltas(offsets, *regions, 0)
+    assert list(borders)[-3:] == [1 + 2 * 3 + 1, 5 - 1, 1 + 2 * 3]
 
 
 @given(

@@ -16,11 +16,13 @@ cdef enum:
     LAST = 2  # no region begins here: one ends, and the next, if any, begins elsewhere
     FLAG_BITS = 2
 
-# Where a new border lies: FAR, and another number follows; or SPLITS plus 9 times the old borders that are passed over,
-# plus the tenth (from 0) at which it splits what was one region.
+# Where a new border lies: FAR, and how far follows. Or it splits what was one region: SPLITS plus TWICE, where that was
+# split before at a higher place, plus 2 times the tenth (from 0) of the first split, plus 18 times the old borders that
+# are passed over; if TWICE, the tenth of the second follows.
 cdef enum:
     FAR = 0
     SPLITS = 1
+    TWICE = 1
 
 cdef enum:
     AGE_AS_EXPECTED = 0
@@ -29,6 +31,8 @@ cdef enum:
 
 cdef enum:
     LONGEST = 10  # bytes of a number
+
+cdef uint64_t LARGEST = <uint64_t>-1
 
 
 cdef inline uint8_t *put(uint8_t *at, uint64_t value) noexcept nogil:
@@ -173,28 +177,40 @@ cdef uint8_t *put_border(
     uint8_t *at, const Walk *walk, Py_ssize_t met, uint64_t position, int shift
 ) noexcept nogil:
     """Tell of a new border at ``position``, behind ``met`` borders of the snapshot before."""
-    cdef uint64_t base, n
+    cdef uint64_t base, size, left, n, m, told
     if 0 < met < walk.before.n:
         base = walk.before.at[met - 1]
+        size = walk.before.at[met] - base
+        told = SPLITS + <uint64_t>(met - walk.passed) * 18
         for n in range(1, 10):
-            if base + tenths(walk.before.at[met] - base, n, shift) == position:
-                return put(at, SPLITS + <uint64_t>(met - walk.passed) * 9 + n - 1)
+            if base + tenths(size, n, shift) == position:
+                return put(at, told + 2 * (n - 1))
+        for n in range(1, 10):
+            left = tenths(size, n, shift)
+            # Only one tenth of the left part can be it, or the one above where what is told is rounded down.
+            m = (position - base) * 10 // left if position - base < left < LARGEST // 10 else 0
+            for m in range(max(m, 1), min(m + 2, 10)):
+                if base + tenths(left, m, shift) == position:
+                    return put(put(at, told + 2 * (n - 1) + TWICE), m - 1)
     at = put(at, FAR)
     return put(at, (position - (walk.now.at[walk.now.n - 1] if walk.now.n else 0)) >> shift)
 
 
 cdef inline uint64_t take_border(Stream *borders, const Walk *walk, int shift) noexcept nogil:
     """Return where a new border is. What cannot be makes the stream fail."""
-    cdef uint64_t told = take(borders), base, met
+    cdef uint64_t told = take(borders), base, size, met
     if told == FAR:
         return (walk.now.at[walk.now.n - 1] if walk.now.n else 0) + (take(borders) << shift)
     told -= SPLITS
-    met = walk.passed + told // 9
+    met = walk.passed + told // 18
     if not 0 < met < <uint64_t>walk.before.n:
         borders.failed = True
         return 0
     base = walk.before.at[met - 1]
-    return base + tenths(walk.before.at[met] - base, told % 9 + 1, shift)
+    size = tenths(walk.before.at[met] - base, told % 18 // 2 + 1, shift)
+    if told % 2 == TWICE:
+        size = tenths(size, take(borders) % 9 + 1, shift)
+    return base + size
 
 
 def to_deltas(

@@ -13,7 +13,6 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import accumulate, chain, pairwise
-from operator import add, sub
 from typing import Any
 
 import numpy as np
@@ -25,15 +24,20 @@ from vadamon.mappings import Mapping, Mappings
 from vadamon.ranges import union
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.header import Target
+from vadamon.recording.packed_json import from_packed_json, to_packed_json
 from vadamon.snapshot import SampleHealth
 
 SNAPSHOTS, MAPPINGS, TARGET = "snapshots", "mappings", "target"
 _LARGEST_ROW = 1 << 26  # bytes that a row may ask for: tens of millions of regions
 _ZSTD = pa.Codec("zstd", 6)  # the next that is smaller by more than a hundredth takes ten times as long
+_ZSTD_OF_LITTLE = pa.Codec("zstd", 19)
+_LITTLE = 1 << 14  # bytes that even this takes but 3 ms for
 _NR_HEALTH = len(fields(SampleHealth))
 _NR_NUMBERS = 4 + _NR_HEALTH  # of a snapshot
 # Numbers of snapshots and regions, how far addresses are shifted, and the lengths of the five streams behind this.
 _HEAD = struct.Struct("<8I")
+# The number of mappings, and the length of the JSON behind this.
+_MAPPINGS_HEAD = struct.Struct("<II")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +75,19 @@ class Row:
     data: bytes
 
 
-def index_to_json(rows: Sequence[Row]) -> bytes:
+def encode_index(rows: Sequence[Row]) -> bytes:
     """Return the index of a batch of ``rows``."""
     entries = [asdict(row.entry) for row in rows]
     for entry in entries:
         if entry["kind"] != SNAPSHOTS:
             for key in ("start_ns", "end_ns", "nr_snapshots", "ranges"):
                 del entry[key]
-    return json.dumps(entries, separators=(",", ":")).encode()
+    return to_packed_json(entries)
 
 
-def index_from_json(text: bytes) -> list[Entry]:
-    """Read what `index_to_json` wrote. Raises ValueError or TypeError where it is anything else."""
-    try:
-        return [_checked(Entry(**entry)) for entry in json.loads(text)]
-    except RecursionError as error:
-        raise ValueError("an index is nested too deeply") from error
+def decode_index(text: bytes) -> list[Entry]:
+    """Undo `encode_index`. Raises ValueError or TypeError where ``text`` cannot be an index."""
+    return [_checked(Entry(**entry)) for entry in from_packed_json(text)]
 
 
 def encode_snapshots(batch: SnapshotBatch) -> Row:
@@ -169,29 +170,33 @@ def decode_snapshots(entry: Entry, data: bytes) -> SnapshotBatch:
 def encode_mappings(change: MappingsChange) -> Row:
     """Return the mappings of a target."""
     mappings = change.mappings
-    ends = mappings.end.tolist()
-    columns = {
-        "gap": [start - end for start, end in zip(mappings.start.tolist(), [0, *ends], strict=False)],
-        "size": (mappings.end - mappings.start).tolist(),
-        "permissions": list(mappings.permissions),
-        "offset": mappings.offset.tolist(),
-        "inode": mappings.inode.tolist(),
-        # File names may be any bytes: JSON in ASCII keeps what stands for those that are no text.
-        "name": list(mappings.name),
-    }
-    data = json.dumps({"time_ns": change.time_ns, **columns}, separators=(",", ":")).encode()
-    return _row(Entry(MAPPINGS, change.target_id), data)
+    # File names may be any bytes: JSON in ASCII keeps what stands for those that are no text.
+    texts = {"time_ns": change.time_ns, "permissions": list(mappings.permissions), "names": list(mappings.name)}
+    text = json.dumps(texts, separators=(",", ":")).encode()
+    before = np.concatenate([np.zeros(1, np.uint64), mappings.end])[: len(mappings)]
+    columns = (mappings.start - before, mappings.end - mappings.start, mappings.offset, mappings.inode)
+    numbers = pack(_differences(np.stack(columns, axis=1)).ravel(order="F"))
+    return _row(Entry(MAPPINGS, change.target_id), _MAPPINGS_HEAD.pack(len(mappings), len(text)) + text + numbers)
 
 
 def decode_mappings(entry: Entry, data: bytes) -> MappingsChange:
     """Undo `encode_mappings`. Raises ValueError, TypeError or KeyError where ``data`` cannot be mappings."""
-    columns = json.loads(data)
-    ends = list(accumulate(map(add, columns["gap"], columns["size"])))
-    starts = map(sub, ends, columns["size"])
-    permissions, names = map(str, columns["permissions"]), map(str, columns["name"])
-    rows = zip(starts, ends, permissions, columns["offset"], columns["inode"], names, strict=True)
-    mappings = Mappings(Mapping(*fields) for fields in rows)
-    return MappingsChange(entry.target_id, int(columns["time_ns"]), mappings)
+    if len(data) < _MAPPINGS_HEAD.size:
+        raise ValueError("a row of mappings is too short")
+    n, length = _MAPPINGS_HEAD.unpack_from(data)
+    begin = _MAPPINGS_HEAD.size + length
+    texts = json.loads(data[_MAPPINGS_HEAD.size : begin])
+    numbers = _sums(unpack(memoryview(data)[begin:], n * 4).reshape(n, 4, order="F"))
+    gaps, sizes, offsets, inodes = numbers.T
+    ends = np.cumsum(gaps + sizes)
+    columns = (ends - sizes).tolist(), ends.tolist(), offsets.tolist(), inodes.tolist()
+    mappings = Mappings(
+        Mapping(start, end, str(permissions), offset, inode, str(name))
+        for start, end, offset, inode, permissions, name in zip(
+            *columns, texts["permissions"], texts["names"], strict=True
+        )
+    )
+    return MappingsChange(entry.target_id, int(texts["time_ns"]), mappings)
 
 
 def encode_target(target: Target) -> Row:
@@ -237,7 +242,7 @@ def _checked(entry: Entry) -> Entry:
 def _row(entry: Entry, data: bytes) -> Row:
     if len(data) > _LARGEST_ROW:
         raise ValueError("these are more regions or mappings than a recording can hold at once")
-    compressed = _ZSTD.compress(data, asbytes=True)
+    compressed = (_ZSTD_OF_LITTLE if len(data) < _LITTLE else _ZSTD).compress(data, asbytes=True)
     return Row(replace(entry, size=len(data), length=len(compressed)), compressed)
 
 

@@ -1,12 +1,12 @@
 """What a recording says about itself: what was watched, how, where and when."""
 
-import json
 import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from vadamon.attrs import Attrs
 from vadamon.clock import Clock, MonotonicClock
@@ -86,14 +86,14 @@ class Header:
             vadamon_version=metadata.version("vadamon"),
         )
 
-    def to_json(self) -> str:
-        """Return it as JSON, in ASCII."""
-        return json.dumps(asdict(self))
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Header":
-        """Read what `to_json` wrote. Raises ValueError, TypeError or KeyError where it is anything else."""
-        fields = json.loads(text)
+    def from_dict(cls, plain: dict[str, Any]) -> "Header":
+        """Undo `to_dict`. Raises ValueError, TypeError or KeyError where ``plain`` is anything else."""
+        fields = dict(plain)
         fields["attrs"] = Attrs(**fields["attrs"])
         fields["targets"] = tuple(Target(**target) for target in fields["targets"])
         fields["machine"] = Machine(**fields["machine"])

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from vadamon.recording.encoding import Row, index_to_json
+from vadamon.recording.encoding import Row, encode_index
 from vadamon.recording.framing import frame_at, to_frame
 from vadamon.recording.header import Header
+from vadamon.recording.packed_json import from_packed_json, to_packed_json
 
 FORMAT_VERSION = 2
 _FIRST_LINE = re.compile(rb"vadamon recording ([1-9][0-9]{0,8})\n")
@@ -18,12 +19,12 @@ _LONGEST_ARROW_HEAD = 1 << 20
 
 def beginning(header: Header) -> bytes:
     """Return what a recording begins with."""
-    return b"vadamon recording %d\n" % FORMAT_VERSION + to_frame(header.to_json().encode())
+    return b"vadamon recording %d\n" % FORMAT_VERSION + to_frame(to_packed_json(header.to_dict()))
 
 
 def batch_frame(rows: Sequence[Row]) -> bytes:
     """Return the frame of a batch of ``rows``: their index, and their data end to end."""
-    return to_frame(index_to_json(rows), b"".join(row.data for row in rows))
+    return to_frame(encode_index(rows), b"".join(row.data for row in rows))
 
 
 def version_of(file: BinaryIO) -> int | None:
@@ -43,6 +44,6 @@ def read_header(file: BinaryIO, size: int) -> tuple[Header, int]:
     """
     file.seek(0)
     frame = frame_at(file, len(file.readline(_LONGEST_FIRST_LINE)), size)
-    if frame is None or not frame.index:
+    if frame is None:
         raise ValueError("is damaged")
-    return Header.from_json(frame.index), frame.end
+    return Header.from_dict(from_packed_json(frame.index)), frame.end

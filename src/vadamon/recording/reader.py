@@ -23,11 +23,11 @@ from vadamon.recording.encoding import (
     TARGET,
     Entry,
     MappingsChange,
+    decode_index,
     decode_mappings,
     decode_snapshots,
     decode_target,
     decompress,
-    index_from_json,
     rows_of,
     summary,
 )
@@ -96,7 +96,7 @@ class Recording:
             self._check_version(version_of(file))
             try:
                 self.header, self._batches_at = read_header(file, os.fstat(file.fileno()).st_size)
-            except (ValueError, TypeError, KeyError, RecursionError) as error:
+            except (ValueError, TypeError, KeyError) as error:
                 raise VadamonError(f"{self.path} cannot be read: its head is damaged, or makes no sense") from error
 
     @property
@@ -200,7 +200,7 @@ class Recording:
             try:
                 for frame in read_frames(file, self._batches_at, os.fstat(file.fileno()).st_size, self._warn):
                     try:
-                        yield frame, index_from_json(frame.index)
+                        yield frame, decode_index(frame.index)
                     except (ValueError, TypeError):
                         self._warn("holds a batch that makes no sense")
             except OSError as error:
