@@ -93,10 +93,10 @@ def test_small_numbers_for_small_changes() -> None:
 
 def test_a_region_split_twice_is_told_by_two_tenths() -> None:
     first = [(40, 1040, 0, 0, False)]
-    second = [(40, 240, 0, 1, False), (240, 440, 0, 1, False), (440, 1040, 0, 1, False)]  # at 4 tenths, that at 5
+    second = [(40, 320, 0, 1, False), (320, 440, 0, 1, False), (440, 1040, 0, 1, False)]  # at 4 tenths, that at 7
     offsets, *regions = columns([first, second])
     _, borders, _, _ = to_deltas(offsets, *regions, 0)
-    assert list(borders)[-3:] == [1 + 2 * 3 + 1, 5 - 1, 1 + 2 * 3]
+    assert list(borders)[-3:] == [1 + 2 * 3 + 1, 7 - 1, 1 + 2 * 3]
 
 
 @given(
