@@ -1,12 +1,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
+AGE_BITS: int
+ONE: int
+
 def mark(
     offsets: NDArray[np.int64],
     start: NDArray[np.uint64],
     end: NDArray[np.uint64],
-    value: NDArray[np.int64],
+    nr_accesses: NDArray[np.uint32],
+    age: NDArray[np.uint32],
     unknown: NDArray[np.uint8],
+    nr_samples: NDArray[np.uint32],
     column_first: NDArray[np.int64],
     column_last: NDArray[np.int64],
     space_start: NDArray[np.uint64],

@@ -3,6 +3,10 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+# A cell is one number, so that one maximum finds both: the share of samples in 2**-30, and in the low bits the age.
+ONE = 1 << 30
+AGE_BITS = 32
+
 
 cdef inline Py_ssize_t behind(const uint64_t[::1] sorted_values, uint64_t value, Py_ssize_t hint) noexcept nogil:
     """Return how many values are not above ``value``, knowing that ``hint`` are: it is mostly close."""
@@ -44,8 +48,10 @@ def mark(
     const int64_t[::1] offsets,
     const uint64_t[::1] start,
     const uint64_t[::1] end,
-    const int64_t[::1] value,
+    const uint32_t[::1] nr_accesses,
+    const uint32_t[::1] age,
     const uint8_t[::1] unknown,
+    const uint32_t[::1] nr_samples,
     const int64_t[::1] column_first,
     const int64_t[::1] column_last,
     const uint64_t[::1] space_start,
@@ -55,14 +61,19 @@ def mark(
     int64_t[:, ::1] cells,
     int64_t[:, ::1] unknown_bytes,
 ):
-    """Raise cells to the value of each region in them, and count the bytes that are unknown, less those that are not.
+    """Raise cells to the heat of each region in them, and count the bytes that are unknown, less those that are not.
 
+    Heat is the share of its samples in which a region was found accessed, in units of 1 / `ONE`, times 2**`AGE_BITS`,
+    plus its age; 0 where no sample was valid. The first five arrays are those of a `SnapshotBatch`.
     A region falls in the rows between ``edges`` (uint64[rows + 1], positions in the folded space) that it has bytes in,
     and in the columns of its snapshot.
     """
     cdef Py_ssize_t k, i, row, column, range_hint, row_hint
     cdef uint64_t first, last, size
-    cdef int64_t signed_size
+    cdef int64_t signed_size, heat
+    cdef bint is_unknown
+    cdef double one = ONE
+    cdef int age_bits = AGE_BITS
     cdef Py_ssize_t nr_rows = edges.shape[0] - 1
     with nogil:
         for k in range(offsets.shape[0] - 1):
@@ -72,12 +83,14 @@ def mark(
                 last = fold(space_start, space_end, space_offsets, end[i], &range_hint)
                 if first == last:
                     continue
+                is_unknown = unknown[i] or nr_samples[k] == 0
+                heat = 0 if is_unknown else <int64_t>min(one * nr_accesses[i] / nr_samples[k], one) << age_bits | age[i]
                 row_hint = behind(edges, first, row_hint)
                 row = row_hint - 1
                 while row < nr_rows and edges[row] < last:
                     size = min(last, edges[row + 1]) - max(first, edges[row])
-                    signed_size = <int64_t>size if unknown[i] else -<int64_t>size
+                    signed_size = <int64_t>size if is_unknown else -<int64_t>size
                     for column in range(column_first[k], column_last[k]):
-                        cells[row, column] = max(cells[row, column], value[i])
+                        cells[row, column] = max(cells[row, column], heat)
                         unknown_bytes[row, column] += signed_size
                     row += 1

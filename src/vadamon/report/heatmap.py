@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vadamon._native.heat import mark
+from vadamon._native.heat import AGE_BITS, ONE, mark
 from vadamon.attrs import Attrs
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.header import Target
@@ -16,10 +16,6 @@ from vadamon.report.folding import FoldedSpace
 from vadamon.report.reading import Timeline, count
 from vadamon.report.survey import Survey, mapped_ranges, survey
 from vadamon.report.view import View
-
-# A cell is one number, so that one maximum finds both: the share of samples in 2**-30, and in the low bits the age.
-_ONE = 1 << 30
-_AGE_BITS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,15 +134,14 @@ class _Grid:
 
     def add(self, batch: SnapshotBatch) -> None:
         """Take in snapshots of this target: the cells of a region are a range of rows by a range of columns."""
-        nr_samples = np.repeat(batch.nr_samples, np.diff(batch.offsets))
-        unknown = batch.unknown | (nr_samples == 0)
-        share = np.minimum(batch.nr_accesses.astype(np.int64) * _ONE // np.maximum(nr_samples, 1), _ONE)
         mark(
             batch.offsets,
             batch.start,
             batch.end,
-            np.where(unknown, 0, share << _AGE_BITS | batch.age),
-            unknown.view(np.uint8),
+            batch.nr_accesses,
+            batch.age,
+            batch.unknown.view(np.uint8),
+            batch.nr_samples,
             *self.timeline.columns(batch),
             self.space.start,
             self.space.end,
@@ -158,7 +153,7 @@ class _Grid:
 
     def heatmap(self, recording: Recording) -> Heatmap:
         cells = self.cells
-        accesses = ((cells >> _AGE_BITS) / _ONE).astype(np.float32)
+        accesses = ((cells >> AGE_BITS) / ONE).astype(np.float32)
         unknown = (cells >= 0) & (accesses == 0) & (self.unknown_bytes > 0)
         return Heatmap(
             target=self.covered.target,
@@ -174,7 +169,7 @@ class _Grid:
             row_end=self.space.unfold(self.edges[1:] - 1) + np.uint64(1),
             accesses=np.where(unknown | (cells < 0), np.float32(np.nan), accesses),
             unknown=unknown,
-            age=np.where(unknown | (cells < 0), 0, cells & ((1 << _AGE_BITS) - 1)).astype(np.uint32),
+            age=np.where(unknown | (cells < 0), 0, cells & ((1 << AGE_BITS) - 1)).astype(np.uint32),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon.errors import VadamonError
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.reader import Recording
 
@@ -41,10 +42,17 @@ def parts(recording: Recording, span: Span | None = None) -> Iterator[tuple[int,
 
 
 def count(recording: Recording, counters: Mapping[int, Sequence[Counter]], span: Span | None = None) -> None:
-    """Let the counters of each target see all its snapshots, in one pass."""
+    """Let the counters of each target see all its snapshots, in one pass.
+
+    Raises VadamonError where those of a target are damaged, all of them.
+    """
+    unseen = set(counters)
     for target_id, part in parts(recording, span):
+        unseen.discard(target_id)
         for counter in counters[target_id]:
             counter.add(part)
+    if unseen:
+        raise VadamonError(f"{recording.path} is damaged: no snapshot of target {min(unseen)} in it can be read")
 
 
 @dataclass(frozen=True, slots=True)
