@@ -1,16 +1,29 @@
 """Recordings: their size, and reports of them as whole processes, beside damo's."""
 
+import os
+import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 
+import vadamon
+from benchmarks.monitor import record
 from vadamon import Attrs, Header, Mapping, Mappings, RecordingWriter, Target
+from vadamon.demo import areas
 from vadamon.recording.batch import SnapshotBatch
+from vadamon.recording.formats import damo
+from vadamon.workload import Workload
 
 MIB = 1 << 20
 BIN = Path(sys.executable).parent
 AREAS = ((0x55D0_C000_0000, 64 * MIB), (0x7F10_0000_0000, 4096 * MIB), (0x7FFD_3F00_0000, 2 * MIB))
+SECONDS = 30
+NR_REGIONS = (15, 50, 300, 1000)
+MADE = "made.vadamon"
+SECOND_NS = 1_000_000_000
 AGGR_NS = 100_000_000
 AT_ONCE = 1 << 16  # regions
 WEEK = 6_000_000  # snapshots of 100 ms
@@ -71,3 +84,81 @@ def make(path: Path, nr_snapshots: int, nr_regions: int) -> None:
                     unknown=np.zeros(n * nr_regions, np.bool_),
                 )
             )
+
+
+def print_sizes(folder: Path) -> None:
+    print(f"The same snapshots in bytes: the demo's workload for {SECONDS} s, and one that was made.\n")
+    print("| recording | regions | snapshots | damo's json_compressed | vadamon | share |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for nr_regions in NR_REGIONS:
+        path = folder / f"{nr_regions}.vadamon"
+        with Workload(areas(move_every_s=4)) as workload:
+            recorder = record(workload.pid, path, nr_regions, SECONDS)
+            assert recorder.wait() == 0, recorder.stderr.read()
+        print_size("recorded", path)
+    print_size("made", folder / MADE)
+    print()
+
+
+def print_size(name: str, path: Path) -> None:
+    recording = vadamon.open(path)
+    nr_snapshots = sum(entry.nr_snapshots for entry in recording.summaries())
+    mean = sum(len(batch.start) for batch in recording.batches()) / nr_snapshots
+    damos = path.with_suffix(".damo")
+    damo.export(recording, damos)
+    ours, theirs = path.stat().st_size, damos.stat().st_size
+    print(f"| {name} | {mean:.0f} | {nr_snapshots} | {theirs:,} | {ours:,} | {ours / theirs:.1%} |", flush=True)
+
+
+def print_reports(path: Path) -> None:
+    print("Reports on the one that was made, as whole processes.\n")
+    print("| report | damo | vadamon (best of 3) | ratio | resident |")
+    print("| --- | --- | --- | --- | --- |")
+    for report in ("heatmap", "wss"):
+        theirs, _ = run(BIN / "damo", "report", report, "--input", path.with_suffix(".damo"))
+        ours, resident = min(run(BIN / "vadamon", "report", report, path) for _ in range(3))
+        print(f"| {report} | {theirs:.1f} s | {ours:.2f} s | 1/{theirs / ours:.0f} | {resident:.0f} MiB |", flush=True)
+    print()
+
+
+def print_lazy(path: Path) -> None:
+    """Print what it takes to open a recording, and to take a minute of it."""
+    begin = time.perf_counter()
+    recording = vadamon.open(path)
+    opened = time.perf_counter()
+    nr_snapshots = len(list(recording.between(100 * SECOND_NS, 160 * SECOND_NS)))
+    taken = time.perf_counter()
+    print(
+        f"To open it takes {1e3 * (opened - begin):.1f} ms, and a minute out of its middle ({nr_snapshots} snapshots) "
+        f"{1e3 * (taken - opened):.0f} ms.\n"
+    )
+
+
+def print_week(path: Path) -> None:
+    make(path, WEEK, 50)
+    print(f"A week: {WEEK:,} snapshots of 50 regions, {path.stat().st_size >> 20} MiB.\n")
+    print("| report | time | resident |")
+    print("| --- | --- | --- |")
+    for report in ("heatmap", "wss"):
+        seconds, resident = run(BIN / "vadamon", "report", report, path)
+        print(f"| {report} | {seconds:.1f} s | {resident:.0f} MiB |", flush=True)
+
+
+def run(*command: str | Path) -> tuple[float, float]:
+    """Return how many seconds a command takes, and the MiB that were resident at most."""
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    return time.perf_counter() - begin, usage.ru_maxrss / 1024
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make(folder / MADE, 3600, 1000)
+        print_sizes(folder)
+        print_reports(folder / MADE)
+        print_lazy(folder / MADE)
+        print_week(folder / "week.vadamon")

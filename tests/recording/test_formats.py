@@ -1,6 +1,7 @@
 """Formats of other tools: round trips, and the real damo as a reader."""
 
 import csv
+import re
 import subprocess
 import sys
 import zlib
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 import vadamon
 from vadamon import Attrs, Header, Mapping, Mappings, RecordingWriter, Snapshot, Target, VadamonError
 from vadamon.recording.formats import damo, perf_script, tables
+from vadamon.report.heatmap import heatmaps
+from vadamon.report.wss import working_sets
 
 DAMO = Path(sys.executable).with_name("damo")
 FORMATS = {"damo": damo, "perf-script": perf_script}
@@ -141,6 +144,56 @@ def test_damo_reads_our_export_and_finds_the_same(tmp_path):
     access = run_damo("report", "access", "--input", path)
     assert "size 32.000 MiB" in access
     assert "access 200 hz" in access
+
+
+@pytest.fixture(scope="module")
+def random_recording(tmp_path_factory):
+    """Return a recording of 8 regions of the same size in 10 snapshots, and damo's record of it."""
+    folder = tmp_path_factory.mktemp("random")
+    rng = np.random.default_rng(5)
+    borders = [0x7F0000000000 + k * 64 * MIB for k in range(9)]
+    # damo draws what ages tell of the time before the first snapshot: so they tell of none.
+    snapshots = [snapshot(k, borders, rng.integers(0, 21, 8), rng.integers(0, k + 1, 8)) for k in range(10)]
+    recording = write(folder / "ours", snapshots)
+    damo.export(recording, folder / "theirs")
+    return recording, folder / "theirs"
+
+
+def test_damo_draws_the_same_heatmap(random_recording):
+    recording, theirs = random_recording
+    raw = run_damo("report", "heatmap", "--input", theirs, "--output", "raw", "--resol", "10", "8")
+    rows = [tuple(map(float, line.split())) for line in raw.splitlines()]
+    (ours,) = heatmaps(recording, nr_rows=8, nr_columns=10)
+    assert [time_ns for time_ns, _, _ in rows] == np.repeat(np.arange(10) * 1e8, 8).tolist()
+    assert [address for _, address, _ in rows] == np.tile(ours.row_start - ours.row_start[0], 10).tolist()
+    hertz = [temperature for _, _, temperature in rows]
+    np.testing.assert_allclose(hertz, ours.accesses.T.ravel() * 200, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("least", "threshold"), [(1, 0.0), (5, 0.25), (10, 0.5), (15, 0.75)])
+def test_damo_finds_the_same_working_sets(random_recording, least, threshold):
+    recording, theirs = random_recording
+    options = ("--raw_number", "--exclude_samples", "0", "--acc_thres", str(least), "--range", "0", "101", "5")
+    lines = run_damo("report", "wss", "--input", theirs, *options).splitlines()
+    rows = [tuple(map(int, line.split()[:2])) for line in lines if line.strip() and not line.startswith("#")]
+    (mean,) = (line.split()[-1] for line in lines if line.startswith("# avr:"))
+    (ours,) = working_sets(recording, thresholds=[threshold])
+    assert rows == [(percent, int(ours.percentiles([percent])[0, 0])) for percent in range(0, 101, 5)]
+    assert int(mean) == pytest.approx(ours.mean[0], abs=1)
+
+
+def test_damo_lists_the_same_regions(random_recording):
+    recording, theirs = random_recording
+    access = run_damo("report", "access", "--input", theirs, "--raw_number")
+    regions = re.findall(r"addr (\d+) +size (\d+) +access ([\d.]+) age (\d+)", access)
+    ours = [
+        (start, end - start, nr_accesses * 10, age * 100_000)
+        for s in recording
+        for start, end, nr_accesses, age in zip(
+            *(c.tolist() for c in (s.start, s.end, s.nr_accesses, s.age)), strict=True
+        )
+    ]
+    assert [tuple(map(float, region)) for region in regions] == ours
 
 
 @pytest.fixture

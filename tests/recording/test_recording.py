@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import vadamon
 from vadamon import Attrs, Header, Mapping, Mappings, Recording, RecordingWriter, SampleHealth, Snapshot, Target
 from vadamon.errors import VadamonError, VadamonWarning
+from vadamon.recording import large_batches
 from vadamon.recording import reader as reader_module
 from vadamon.recording import writer as writer_module
 from vadamon.recording.batch import SnapshotBatch
@@ -475,7 +476,7 @@ def test_what_is_not_selected_is_not_read(tmp_path: Path, monkeypatch: pytest.Mo
 def test_closing_makes_batches_large(tmp_path: Path) -> None:
     path = tmp_path / "r"
     with RecordingWriter(path, HEADER) as writer:
-        path.chmod(0o600)
+        path.chmod(0o640)
         for k in range(300):
             writer.write_snapshot(snapshot([4096], [8192], k=k))
         before, small_size = path.stat(), path.stat().st_size
@@ -487,6 +488,39 @@ def test_closing_makes_batches_large(tmp_path: Path) -> None:
     assert after.st_size < small_size / 10
     assert (after.st_mode, after.st_uid) == (before.st_mode, before.st_uid)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fsync", "fchown", "link", "unlink"])
+def test_ctrl_c_while_batches_are_made_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    path = tmp_path / "r"
+    module, name = (Path, "replace") if step == "unlink" else (os, step)
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), RecordingWriter(path, HEADER) as writer:
+        for k in range(30):
+            writer.write_snapshot(snapshot([4096], [8192], k=k))
+        monkeypatch.setattr(module, name, interrupt)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == [path]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(Recording(path))) == 30
+
+
+def test_a_full_disk_leaves_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(large_batches.Compaction, "_put", lambda self, data: None)
+    with RecordingWriter(tmp_path / "r", HEADER) as writer:
+        for k in range(30):
+            writer.write_snapshot(snapshot([0], [1], k=k))
+        monkeypatch.setattr(large_batches.Compaction, "_put", refuse)
+    assert len(list(Recording(tmp_path / "r"))) == 30
+    assert len(list(Recording(tmp_path / "r").batches())) == 3
+    assert list(tmp_path.iterdir()) == [tmp_path / "r"]
 
 
 def test_a_file_that_was_moved_meanwhile_stays_where_it_is(tmp_path: Path) -> None:

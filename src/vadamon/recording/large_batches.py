@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -72,6 +73,7 @@ class Compaction:
         if not os.path.samestat(its, self._path.stat()):
             return
         os.fchown(self._file.fileno(), its.st_uid, its.st_gid)
+        os.fchmod(self._file.fileno(), stat.S_IMODE(its.st_mode))
         name = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
         # A directory's descriptor makes Python follow the link to the file itself.
         folder = os.open(self._path.parent, os.O_PATH)
