@@ -213,6 +213,17 @@ def test_parquet_has_one_row_a_region_and_the_name_of_its_mapping(tmp_path, with
     assert (rows[4]["start_time"] - rows[0]["start_time"]).total_seconds() == pytest.approx(0.1)
 
 
+def test_parquet_has_the_mappings_of_the_time(tmp_path):
+    with RecordingWriter(tmp_path / "ours", Header(Attrs(), (Target(1, 101),))) as writer:
+        for k in range(30):
+            if k in (0, 5, 20):
+                writer.write_mappings(1, 10**12 + (k + 1) * 10**8, Mappings([Mapping(0, MIB, name=f"from {k}\udcff")]))
+            writer.write_snapshot(snapshot(k, [0, MIB], [1], [1]))
+    tables.export_parquet(vadamon.open(tmp_path / "ours"), tmp_path / "x.parquet")
+    names = pq.read_table(tmp_path / "x.parquet", columns=["mapping"]).column(0).to_pylist()
+    assert names == ["from 0\ufffd"] * 5 + ["from 5\ufffd"] * 15 + ["from 20\ufffd"] * 10
+
+
 def test_csv_has_the_same(tmp_path, with_mappings):
     tables.export_csv(with_mappings, tmp_path / "x.csv")
     with (tmp_path / "x.csv").open() as file:

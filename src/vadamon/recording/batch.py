@@ -86,6 +86,23 @@ class SnapshotBatch:
         for target_id in np.unique(self.target_id).tolist():
             yield target_id, self.chosen(self.target_id == target_id)
 
+    def between(self, first: int, last: int) -> "SnapshotBatch":
+        """Return the snapshots from number ``first`` on, without ``last``; nothing is copied."""
+        regions = slice(self.offsets[first], self.offsets[last])
+        return SnapshotBatch(
+            self.target_id[first:last],
+            self.start_ns[first:last],
+            self.end_ns[first:last],
+            self.nr_samples[first:last],
+            self.health[first:last],
+            self.offsets[first : last + 1] - self.offsets[first],
+            self.start[regions],
+            self.end[regions],
+            self.nr_accesses[regions],
+            self.age[regions],
+            self.unknown[regions],
+        )
+
     def chosen(self, which: NDArray[np.bool_]) -> "SnapshotBatch":
         """Return the snapshots that ``which`` (bool[n]) is set for."""
         if which.all():

@@ -38,7 +38,7 @@ def parts(recording: Recording, span: Span | None = None) -> Iterator[tuple[int,
                 middle = (part.start_ns + part.end_ns) // 2
                 inside = np.flatnonzero((middle >= span.start_ns) & (middle < span.end_ns))
                 if len(inside):
-                    yield target_id, _snapshots(part, int(inside[0]), int(inside[-1]) + 1)
+                    yield target_id, part.between(int(inside[0]), int(inside[-1]) + 1)
 
 
 def count(recording: Recording, counters: Mapping[int, Sequence[Counter]], span: Span | None = None) -> None:
@@ -88,20 +88,3 @@ class Timeline:
             np.where(short, middle, np.maximum(first, 0)),
             np.where(short, middle + 1, np.minimum(last, self.nr_columns)),
         )
-
-
-def _snapshots(batch: SnapshotBatch, first: int, last: int) -> SnapshotBatch:
-    regions = slice(batch.offsets[first], batch.offsets[last])
-    return SnapshotBatch(
-        batch.target_id[first:last],
-        batch.start_ns[first:last],
-        batch.end_ns[first:last],
-        batch.nr_samples[first:last],
-        batch.health[first:last],
-        batch.offsets[first : last + 1] - batch.offsets[first],
-        batch.start[regions],
-        batch.end[regions],
-        batch.nr_accesses[regions],
-        batch.age[regions],
-        batch.unknown[regions],
-    )
