@@ -1,6 +1,7 @@
 """Formats of other tools: round trips, and the real damo as a reader."""
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -121,6 +122,48 @@ def test_what_is_none_of_theirs_is_named_in_one_line(tmp_path, name, content):
     with pytest.raises(VadamonError, match="theirs") as raised:
         FORMATS[name].import_(tmp_path / "theirs", tmp_path / "back")
     assert "\n" not in str(raised.value)
+    assert not (tmp_path / "back").exists()
+
+
+NUMBERS = st.one_of(st.integers(-3, 2**65), st.sampled_from(["1,000", "x", None, "", [], {}, 1.5, "-7"]))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 8), NUMBERS), min_size=1, max_size=4))
+def test_any_numbers_of_damo_are_a_recording_or_one_line(tmp_path, changes):
+    region = {"start": "4096", "end": "8192", "nr_accesses": {"samples": 1}, "age": {"aggr_intervals": 2}}
+    record = {"target_id": "0", "snapshots": [{"start_time": "1", "end_time": "9", "regions": [region]}]}
+    (shot,) = record["snapshots"]
+    places = [
+        (record, "target_id"), (record, "snapshots"), (shot, "start_time"), (shot, "end_time"), (shot, "regions"),
+        (region, "start"), (region, "end"), (region["nr_accesses"], "samples"), (region["age"], "aggr_intervals"),
+    ]  # fmt: skip
+    for place, value in changes:
+        holder, key = places[place]
+        holder[key] = value
+    (tmp_path / "theirs").write_bytes(zlib.compress(json.dumps([record]).encode()))
+    try:
+        damo.import_(tmp_path / "theirs", tmp_path / "back")
+    except VadamonError as error:
+        assert "\n" not in str(error)
+    else:
+        assert all(s.nr_samples >= s.nr_accesses.max(initial=0) for s in vadamon.open(tmp_path / "back"))
+
+
+def test_perf_script_is_in_the_order_of_time(tmp_path):
+    snapshots = [snapshot(k // 2, [0, 4096], [1], [1], target_id=k % 2 + 1) for k in range(60)]
+    perf_script.export(write(tmp_path / "ours", snapshots), tmp_path / "theirs")
+    times = re.findall(r"\] (\S+):", (tmp_path / "theirs").read_text())
+    assert len(times) == 60
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize("regions", ["8192-4096: 1", "4096-8192: 1", "0-8192: 1"])
+def test_regions_that_are_none_are_refused_before_anything_is_written(tmp_path, regions):
+    line = "kdamond.0 1 [000] 1.0: damon:damon_aggregated: target_id=1 nr_regions=2"
+    (tmp_path / "theirs").write_text(f"{line} 4096-8192: 1\n{line} {regions}\n")
+    with pytest.raises(VadamonError, match="regions are empty, overlap or are not sorted"):
+        perf_script.import_(tmp_path / "theirs", tmp_path / "back")
     assert not (tmp_path / "back").exists()
 
 
