@@ -90,8 +90,8 @@ def decode_index(text: bytes) -> list[Entry]:
     return [_checked(Entry(**entry)) for entry in from_packed_json(text)]
 
 
-def encode_snapshots(batch: SnapshotBatch) -> Row:
-    """Return the snapshots of one target, at least one.
+def encode_snapshots(batch: SnapshotBatch, *, hurried: bool = False) -> Row:
+    """Return the snapshots of one target, at least one; ``hurried`` ones are a little larger.
 
     Raises ValueError where the regions of a snapshot are empty, overlap or are not sorted.
     """
@@ -104,7 +104,7 @@ def encode_snapshots(batch: SnapshotBatch) -> Row:
         ),
     )
     head = _HEAD.pack(len(batch), len(batch.start), shift, *map(len, streams))
-    return _row(summary(batch), b"".join((head, *streams)))
+    return _row(summary(batch), b"".join((head, *streams)), hurried)
 
 
 def summary(batch: SnapshotBatch) -> Entry:
@@ -239,10 +239,11 @@ def _checked(entry: Entry) -> Entry:
     return entry
 
 
-def _row(entry: Entry, data: bytes) -> Row:
+def _row(entry: Entry, data: bytes, hurried: bool = False) -> Row:
     if len(data) > _LARGEST_ROW:
         raise ValueError("these are more regions or mappings than a recording can hold at once")
-    compressed = (_ZSTD_OF_LITTLE if len(data) < _LITTLE else _ZSTD).compress(data, asbytes=True)
+    codec = _ZSTD if hurried or len(data) >= _LITTLE else _ZSTD_OF_LITTLE
+    compressed = codec.compress(data, asbytes=True)
     return Row(replace(entry, size=len(data), length=len(compressed)), compressed)
 
 

@@ -131,7 +131,7 @@ class RecordingWriter:
         if self._large is not None:
             self._large.add(batches, rows)
             return
-        self._write(batch_frame([*rows, *map(encode_snapshots, batches)]))
+        self._write(batch_frame([*rows, *(encode_snapshots(batch, hurried=True) for batch in batches)]))
         self._try_compaction(lambda compaction: compaction.add(batches, rows))
 
     def _write(self, data: bytes) -> None:
