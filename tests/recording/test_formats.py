@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import vadamon
-from vadamon import Attrs, Header, Mapping, Mappings, RecordingWriter, Snapshot, Target, VadamonError
+from vadamon import Attrs, Header, Mapping, Mappings, RecordingWriter, Snapshot, Target, VadamonError, demo
 from vadamon.recording.formats import damo, perf_script, tables
 from vadamon.report.heatmap import heatmaps
 from vadamon.report.wss import working_sets
@@ -165,6 +165,12 @@ def test_regions_that_are_none_are_refused_before_anything_is_written(tmp_path, 
     with pytest.raises(VadamonError, match="regions are empty, overlap or are not sorted"):
         perf_script.import_(tmp_path / "theirs", tmp_path / "back")
     assert not (tmp_path / "back").exists()
+
+
+def test_a_recording_takes_less_than_a_quarter_of_damos(tmp_path):
+    demo.simulate(str(tmp_path / "ours"), duration_s=8, move_every_s=2, report=lambda progress: None)
+    damo.export(vadamon.open(tmp_path / "ours"), tmp_path / "theirs")
+    assert (tmp_path / "ours").stat().st_size < (tmp_path / "theirs").stat().st_size / 4
 
 
 def run_damo(*arguments):
