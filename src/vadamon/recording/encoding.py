@@ -36,8 +36,8 @@ _NR_HEALTH = len(fields(SampleHealth))
 _NR_NUMBERS = 4 + _NR_HEALTH  # of a snapshot
 # Numbers of snapshots and regions, how far addresses are shifted, and the lengths of the five streams behind this.
 _HEAD = struct.Struct("<8I")
-# The number of mappings, and the length of the JSON behind this.
-_MAPPINGS_HEAD = struct.Struct("<II")
+# The number of mappings, how far addresses and offsets are shifted, and the length of the JSON behind this.
+_MAPPINGS_HEAD = struct.Struct("<III")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,28 +174,29 @@ def encode_mappings(change: MappingsChange) -> Row:
     texts = {"time_ns": change.time_ns, "permissions": list(mappings.permissions), "names": list(mappings.name)}
     text = json.dumps(texts, separators=(",", ":")).encode()
     before = np.concatenate([np.zeros(1, np.uint64), mappings.end])[: len(mappings)]
-    columns = (mappings.start - before, mappings.end - mappings.start, mappings.offset, mappings.inode)
-    numbers = pack(_differences(np.stack(columns, axis=1)).ravel(order="F"))
-    return _row(Entry(MAPPINGS, change.target_id), _MAPPINGS_HEAD.pack(len(mappings), len(text)) + text + numbers)
+    shift = _common_zero_bits(mappings.start, mappings.end, mappings.offset)
+    shifted = np.stack([mappings.start - before, mappings.end - mappings.start, mappings.offset]) >> np.uint64(shift)
+    numbers = pack(_differences(np.stack([*shifted, mappings.inode], axis=1)).ravel(order="F"))
+    head = _MAPPINGS_HEAD.pack(len(mappings), shift, len(text))
+    return _row(Entry(MAPPINGS, change.target_id), b"".join((head, text, numbers)))
 
 
 def decode_mappings(entry: Entry, data: bytes) -> MappingsChange:
     """Undo `encode_mappings`. Raises ValueError, TypeError or KeyError where ``data`` cannot be mappings."""
     if len(data) < _MAPPINGS_HEAD.size:
         raise ValueError("a row of mappings is too short")
-    n, length = _MAPPINGS_HEAD.unpack_from(data)
+    n, shift, length = _MAPPINGS_HEAD.unpack_from(data)
+    if shift > 63:
+        raise ValueError("a row of mappings does not hold what it says")
     begin = _MAPPINGS_HEAD.size + length
     texts = json.loads(data[_MAPPINGS_HEAD.size : begin])
     numbers = _sums(unpack(memoryview(data)[begin:], n * 4).reshape(n, 4, order="F"))
-    gaps, sizes, offsets, inodes = numbers.T
+    gaps, sizes, offsets = numbers.T[:3] << np.uint64(shift)
     ends = np.cumsum(gaps + sizes)
-    columns = (ends - sizes).tolist(), ends.tolist(), offsets.tolist(), inodes.tolist()
-    mappings = Mappings(
-        Mapping(start, end, str(permissions), offset, inode, str(name))
-        for start, end, offset, inode, permissions, name in zip(
-            *columns, texts["permissions"], texts["names"], strict=True
-        )
-    )
+    starts = (ends - sizes).tolist()
+    permissions, names = map(str, texts["permissions"]), map(str, texts["names"])
+    rows = zip(starts, ends.tolist(), permissions, offsets.tolist(), numbers.T[3].tolist(), names, strict=True)
+    mappings = Mappings(Mapping(*fields) for fields in rows)
     return MappingsChange(entry.target_id, int(texts["time_ns"]), mappings)
 
 

@@ -4,7 +4,6 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +72,8 @@ class Header:
         clock: Clock | None = None,
     ) -> "Header":
         """Make the head of a recording that starts now, on this machine."""
+        from importlib import metadata  # which reading needs not wait for
+
         clock = clock or MonotonicClock()
         return cls(
             attrs=attrs,

@@ -31,14 +31,14 @@ def parts(recording: Recording, span: Span | None = None) -> Iterator[tuple[int,
     """Yield target ids and snapshots of that target, in file order."""
     near = recording if span is None else recording.between(span.start_ns, span.end_ns)
     for batch in near.batches():
-        for target_id, part in batch.by_target():
-            if span is None:
-                yield target_id, part
-            else:
-                middle = (part.start_ns + part.end_ns) // 2
-                inside = np.flatnonzero((middle >= span.start_ns) & (middle < span.end_ns))
-                if len(inside):
-                    yield target_id, part.between(int(inside[0]), int(inside[-1]) + 1)
+        target_id = int(batch.target_id[0])
+        if span is None:
+            yield target_id, batch
+        else:
+            middle = (batch.start_ns + batch.end_ns) // 2
+            inside = np.flatnonzero((middle >= span.start_ns) & (middle < span.end_ns))
+            if len(inside):
+                yield target_id, batch.between(int(inside[0]), int(inside[-1]) + 1)
 
 
 def count(recording: Recording, counters: Mapping[int, Sequence[Counter]], span: Span | None = None) -> None:
