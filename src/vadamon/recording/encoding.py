@@ -10,13 +10,13 @@ are compressed.
 
 import json
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from vadamon._native.snapshot_deltas import from_deltas, pack, to_deltas, unpack
@@ -27,10 +27,15 @@ from vadamon.recording.header import Target
 from vadamon.recording.packed_json import from_packed_json, to_packed_json
 from vadamon.snapshot import SampleHealth
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 SNAPSHOTS, MAPPINGS, TARGET = "snapshots", "mappings", "target"
 _LARGEST_ROW = 1 << 26  # bytes that a row may ask for: tens of millions of regions
-_ZSTD = pa.Codec("zstd", 6)  # the next that is smaller by more than a hundredth takes ten times as long
-_ZSTD_OF_LITTLE = pa.Codec("zstd", 19)
+_LEVEL = 6  # of compression; the next that is smaller by more than a hundredth takes ten times as long
+_LEVEL_OF_LITTLE = 19
 _LITTLE = 1 << 14  # bytes that even this takes but 3 ms for
 _NR_HEALTH = len(fields(SampleHealth))
 _NR_NUMBERS = 4 + _NR_HEALTH  # of a snapshot
@@ -221,10 +226,16 @@ def rows_of(index: Sequence[Entry], body: bytes) -> Iterator[tuple[Entry, memory
 
 
 def decompress(entry: Entry, data: memoryview) -> bytes:
-    """Return the data of a row as it was before compression. Raises ValueError or OSError where that cannot be."""
+    """Return the data of a row as it was before compression. Raises ValueError where that cannot be."""
     if entry.size > _LARGEST_ROW:
         raise ValueError("a row is too large")
-    whole: bytes = _ZSTD.decompress(data, entry.size, asbytes=True)
+    unpacker = zstd.ZstdDecompressor()
+    try:
+        whole = unpacker.decompress(data, max_length=entry.size)
+    except zstd.ZstdError as error:
+        raise ValueError(str(error)) from error
+    if len(whole) != entry.size or not unpacker.eof:
+        raise ValueError("a row is of another size than its index says")
     return whole
 
 
@@ -243,8 +254,7 @@ def _checked(entry: Entry) -> Entry:
 def _row(entry: Entry, data: bytes, hurried: bool = False) -> Row:
     if len(data) > _LARGEST_ROW:
         raise ValueError("these are more regions or mappings than a recording can hold at once")
-    codec = _ZSTD if hurried or len(data) >= _LITTLE else _ZSTD_OF_LITTLE
-    compressed = codec.compress(data, asbytes=True)
+    compressed = zstd.compress(data, _LEVEL if hurried or len(data) >= _LITTLE else _LEVEL_OF_LITTLE)
     return Row(replace(entry, size=len(data), length=len(compressed)), compressed)
 
 
