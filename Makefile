@@ -3,7 +3,7 @@ VENV    := .venv
 PY      := $(VENV)/bin/python
 SOURCES := $(shell find src -type f -not -name '*.pyc') pyproject.toml meson.build meson.options
 
-.PHONY: demo test lint bench build clean
+.PHONY: demo test lint bench accuracy build clean
 
 demo: build
 	scripts/as-root $(VENV)/bin/vadamon demo
@@ -18,6 +18,9 @@ lint: build
 
 bench: build
 	scripts/as-root $(PY) -m benchmarks
+
+accuracy: build  # the tables of docs/accuracy.md
+	$(PY) -m benchmarks accuracy
 
 build: $(VENV)/installed
 

@@ -10,6 +10,9 @@ from typing import Any
 from vadamon.attrs import Attrs
 from vadamon.clock import Clock, MonotonicClock
 
+SCAN = "scan"
+"""The backend of a recording whose monitor looked at every page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

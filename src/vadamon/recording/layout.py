@@ -33,7 +33,7 @@ def version_of(file: BinaryIO) -> int | None:
     found = _FIRST_LINE.match(beginning)
     if found:
         return int(found[1])
-    is_arrow = beginning.startswith(_ARROW) and b"vadamon.version" in file.read(_LONGEST_ARROW_HEAD)
+    is_arrow = beginning.startswith(_ARROW) and b"vadamon recording" in file.read(_LONGEST_ARROW_HEAD)
     return 1 if is_arrow else None
 
 

@@ -39,6 +39,15 @@ from vadamon.snapshot import Snapshot
 _T = TypeVar("_T")
 
 
+def is_recording(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file begins as a recording does. Raises VadamonError where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return version_of(file) is not None
+    except OSError as error:
+        raise VadamonError(f"cannot read {path}: {error.strerror}") from error
+
+
 def open(path: str | os.PathLike[str]) -> "Recording":
     """Open a recording. Raises VadamonError where it is none, or one of another format."""
     return Recording(path)

@@ -4,11 +4,11 @@ import contextlib
 import errno
 import os
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+from vadamon.clock import Clock, MonotonicClock
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
 from vadamon.recording.batch import SnapshotBatch
@@ -27,8 +27,8 @@ class RecordingWriter:
     """Append snapshots and mappings to a recording.
 
     What is given is gathered and written as one batch, with one ``write``, as soon as it spans a second of snapshots or
-    the oldest has waited for a second: whoever kills the writer loses no more than that. Use it as a context manager,
-    or call `close`: only then the file has its end mark.
+    the oldest has waited for a second (of ``clock``): whoever kills the writer loses no more than that. Use it as a
+    context manager, or call `close`: only then the file has its end mark.
 
     Small batches are slow to read. So all is written once more, in large ones, to a file that has no name until it
     takes the place of the first when the recording is closed. Where the file system has no such files, or the disk is
@@ -42,8 +42,11 @@ class RecordingWriter:
     with its last whole batch, and can be read. Raises ValueError for regions that are empty, overlap or are not sorted.
     """
 
-    def __init__(self, path: str | os.PathLike[str], header: Header, *, live: bool = True) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], header: Header, clock: Clock | None = None, *, live: bool = True
+    ) -> None:
         self.path = Path(path)
+        self._clock = clock or MonotonicClock()
         self._snapshots: list[Snapshot] = []
         self._rows: list[Row] = []
         self._nr_unwritten = 0
@@ -63,7 +66,7 @@ class RecordingWriter:
         if self._oldest_start_ns is None:
             self._oldest_start_ns = snapshot.start_ns
         span_ns = snapshot.end_ns - self._oldest_start_ns
-        waited_ns = time.monotonic_ns() - self._oldest_written_ns
+        waited_ns = self._clock.now_ns() - self._oldest_written_ns
         if max(span_ns, waited_ns) >= _LONGEST_UNWRITTEN_NS or self._nr_unwritten >= _MOST_UNWRITTEN:
             self.flush()
 
@@ -124,7 +127,7 @@ class RecordingWriter:
         if self._file.closed:
             raise VadamonError(f"recording {self.path} is closed")
         if not self._snapshots and not self._rows:
-            self._oldest_written_ns = time.monotonic_ns()
+            self._oldest_written_ns = self._clock.now_ns()
         self._nr_unwritten += weight
 
     def _add(self, batches: Sequence[SnapshotBatch], rows: Sequence[Row]) -> None:
