@@ -9,6 +9,7 @@ demo: build
 	scripts/as-root $(VENV)/bin/vadamon demo
 
 test: build lint
+	scripts/system-packages chromium
 	scripts/as-root $(PY) -m pytest $(PYTEST_ARGS)
 
 lint: build
