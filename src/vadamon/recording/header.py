@@ -1,12 +1,11 @@
 """What a recording says about itself: what was watched, how, where and when."""
 
-import json
 import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from vadamon.attrs import Attrs, IntervalsGoal
 from vadamon.clock import Clock, MonotonicClock
@@ -77,6 +76,8 @@ class Header:
         clock: Clock | None = None,
     ) -> "Header":
         """Make the head of a recording that starts now, on this machine."""
+        from importlib import metadata  # which reading needs not wait for
+
         clock = clock or MonotonicClock()
         return cls(
             attrs=attrs,
@@ -90,16 +91,17 @@ class Header:
             vadamon_version=metadata.version("vadamon"),
         )
 
-    def to_json(self) -> str:
-        """Return it as JSON, in ASCII."""
-        return json.dumps(asdict(self))
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Header":
-        """Read what `to_json` wrote. Raises ValueError or TypeError where it is anything else."""
-        fields = json.loads(text)
-        goal = fields["attrs"].pop("intervals_goal", None)
-        fields["attrs"] = Attrs(**fields["attrs"], intervals_goal=None if goal is None else IntervalsGoal(**goal))
+    def from_dict(cls, plain: dict[str, Any]) -> "Header":
+        """Undo `to_dict`. Raises ValueError, TypeError or KeyError where ``plain`` is anything else."""
+        fields = dict(plain)
+        attrs = dict(fields["attrs"])
+        goal = attrs.pop("intervals_goal", None)
+        fields["attrs"] = Attrs(**attrs, intervals_goal=None if goal is None else IntervalsGoal(**goal))
         fields["targets"] = tuple(Target(**target) for target in fields["targets"])
         fields["machine"] = Machine(**fields["machine"])
         return cls(**fields)
