@@ -8,6 +8,7 @@ from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
 
 _PF_KTHREAD = 0x00200000
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
 class _Stat:
@@ -92,6 +93,15 @@ def command_line(pid: int) -> list[str]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [os.fsdecode(word) for word in text.split(b"\0")[:-1]]
+
+
+def resident(pid: int, tid: int) -> int:
+    """Return how many bytes of a process are in memory, as a thread of it sees it; 0 where that has ended."""
+    try:
+        text = (Path("/proc") / str(pid) / "task" / str(tid) / "statm").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(text.split()[1]) * _PAGE_SIZE
 
 
 def uids(pid: int) -> list[int]:
