@@ -1,11 +1,13 @@
 """The whole monitor process: processor time, memory, and what it costs the target."""
 
+import functools
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import vadamon
@@ -67,8 +69,11 @@ def processor_ns(pid: int) -> int:
     return int((Path("/proc") / str(pid) / "schedstat").read_text().split()[0])
 
 
-def slow_down(path: Path, area: Area, nr_regions: int) -> tuple[float, float]:
-    """Return the median slow-down with monitoring over that without, in turns; and its median absolute deviation."""
+def slow_down(area: Area, start: "Callable[[int], subprocess.Popen[str]]") -> tuple[float, float]:
+    """Return the median slow-down with monitoring over that without, in turns; and its median absolute deviation.
+
+    ``start`` starts monitoring a pid.
+    """
     ratios = []
     with Workload([area]) as workload:
         os.sched_setaffinity(workload.pid, {1})
@@ -85,7 +90,7 @@ def slow_down(path: Path, area: Area, nr_regions: int) -> tuple[float, float]:
 
         for _ in range(ROUNDS):
             alone = speed()
-            recorder = record(workload.pid, path, nr_regions)
+            recorder = start(workload.pid)
             watched = speed()
             recorder.terminate()
             recorder.communicate()
@@ -103,7 +108,8 @@ def print_slow_downs(path: Path) -> None:
     print("| --- | --- | --- | --- |")
     for name, pattern in (("streaming", Stream(length=256 * MIB)), ("random access", Random(length=256 * MIB))):
         for nr_regions in NR_REGIONS:
-            median, spread = slow_down(path, Area("a", size=256 * MIB, patterns=[pattern]), nr_regions)
+            area = Area("a", size=256 * MIB, patterns=[pattern])
+            median, spread = slow_down(area, functools.partial(record, path=path, nr_regions=nr_regions))
             print(f"| {name} | {nr_regions} | {100 * median:+.1f} % | {100 * spread:.1f} % |", flush=True)
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vadamon.errors import VadamonWarning as VadamonWarning
     from vadamon.mappings import Mapping as Mapping
     from vadamon.mappings import Mappings as Mappings
+    from vadamon.monitors.live_scanning import scan as scan
+    from vadamon.monitors.working_set import WorkingSet as WorkingSet
+    from vadamon.monitors.working_set import working_set as working_set
     from vadamon.recording.header import Header as Header
     from vadamon.recording.header import Target as Target
     from vadamon.recording.reader import Recording as Recording
@@ -36,6 +39,9 @@ _HOME = {
     "Target": "vadamon.recording.header",
     "VadamonError": "vadamon.errors",
     "monitor": "vadamon.backends",
+    "WorkingSet": "vadamon.monitors.working_set",
+    "working_set": "vadamon.monitors.working_set",
+    "scan": "vadamon.monitors.live_scanning",
     "VadamonWarning": "vadamon.errors",
     "open": "vadamon.recording.reader",
 }

@@ -76,6 +76,34 @@ def _open_referenced(pids: Sequence[int], attrs: Attrs, options: Options) -> "Mo
     )
 
 
+def _open_scanner(pids: Sequence[int], attrs: Attrs, options: Options, budget: float | None) -> "Monitor":
+    from vadamon.monitors.live_scanning import ProcessScanner
+
+    return ProcessScanner(
+        pids,
+        attrs,
+        budget=budget,
+        follow_children=options.follow_children,
+        clear_budget=options.clear_budget,
+        clock=options.clock,
+    )
+
+
+def scanning(budget: float | None) -> Backend:
+    """Return the backend that looks at every page, as often as ``budget`` (a share of one core) allows.
+
+    Without a budget, as often as the attributes say.
+    """
+    return Backend(
+        "scan",
+        shows="the heat of every page",
+        how="all page tables read by an eBPF walk, cleared by process_madvise",
+        rights="what page-table needs",
+        open=partial(_open_scanner, budget=budget),
+        default_attrs=Attrs(sample_us=100_000, aggr_us=1_000_000, max_nr_regions=100_000),
+    )
+
+
 BACKENDS = {
     backend.name: backend
     for backend in (  # the best first

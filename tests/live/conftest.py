@@ -1,5 +1,7 @@
 """What live tests share: a process of known heat, and how well a run has found it."""
 
+import ctypes
+import os
 import shlex
 import sys
 import tempfile
@@ -15,6 +17,9 @@ from vadamon import Attrs, Snapshot
 from vadamon.workload import Area, Workload
 
 MIB = 1 << 20
+PAGE = 4096
+ACTIVE, IDLE = 6, 25
+"""Bits of /proc/kpageflags."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -119,3 +124,35 @@ def public_folder() -> Iterator[Path]:
         path = Path(folder)
         path.chmod(0o777)
         yield path
+
+
+def huge_bytes(pid):
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.split("AnonHugePages:")[1].split()[0]) << 10
+
+
+def page_flags(pid, start, size):
+    with Path(f"/proc/{pid}/pagemap").open("rb", buffering=0) as pagemap:
+        pagemap.seek(start // PAGE * 8)
+        entries = np.frombuffer(pagemap.read(size // PAGE * 8), dtype=np.uint64)
+    frames = (entries & np.uint64((1 << 55) - 1)).tolist()
+    flags = os.open("/proc/kpageflags", os.O_RDONLY)
+    try:
+        return np.array([int.from_bytes(os.pread(flags, 8, frame * 8), "little") for frame in frames])
+    finally:
+        os.close(flags)
+
+
+class _Iovec(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+def make_active(pid, start, size):
+    """Mark pages accessed for reclaim, twice: they go to the active list."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for _ in range(2):
+        for first in range(start, start + size, 1024 * PAGE):
+            remote = (_Iovec * 1024)(*[_Iovec(first + i * PAGE, 1) for i in range(1024)])
+            buffer = ctypes.create_string_buffer(1024)
+            local = _Iovec(ctypes.addressof(buffer), 1024)
+            assert libc.process_vm_readv(pid, ctypes.byref(local), 1, remote, 1024, 0) == 1024

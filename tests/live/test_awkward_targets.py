@@ -32,8 +32,8 @@ def lies_in(snapshot, spans):
 def test_busy_targets_are_watched_as_others(start_target, name):
     target = start_target(name)
     snapshots = watch(target.pid, 2)
-    assert len(snapshots) >= 18
-    assert sum(s.health.missed_samples for s in snapshots) < 100
+    assert len(snapshots) >= 15
+    assert sum(s.nr_samples for s in snapshots) >= 200  # of 400
     assert all((s.nr_accesses <= s.nr_samples).all() for s in snapshots)
     low, high = spans_of(target.pid)[0][0], spans_of(target.pid)[-1][1]
     assert all(s.start[0] >= low - MIB and s.end[-1] <= high + MIB for s in snapshots)

@@ -8,6 +8,18 @@ OK: int
 GONE: int
 CHANGED: int
 
+class ScanResult:
+    young: NDArray[np.uint64]
+    refs: NDArray[np.uint64]
+    uncleared: NDArray[np.uint64]
+    complete: bool
+    resident: int
+    failed_reads: int
+    begin_ns: int
+    end_ns: int
+    refs_file: bool
+    refs_anon: bool
+
 class PageTable:
     def __init__(self, pid: int, tid: int, flush_budget: float) -> None: ...
     def close(self) -> None: ...
@@ -21,6 +33,9 @@ class PageTable:
         page_size: NDArray[np.uint64],
         unprepared: bool = False,
     ) -> int: ...
+    def scan(
+        self, start: NDArray[np.uint64], end: NDArray[np.uint64], clear: bool
+    ) -> tuple[int, ScanResult | None]: ...
     @property
     def refs(self) -> tuple[int, int, int]: ...
     @property

@@ -2,6 +2,9 @@
 """Accessed bits of another process: one native call prepares all samples, one checks them. The GIL is not held."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+import numpy as np
 
 from vadamon.errors import VadamonError
 
@@ -20,6 +23,7 @@ cdef extern from "page_table/page_table.h" nogil:
         PT_OK
         PT_GONE
         PT_CHANGED
+        PT_NO_SCAN
     page_table *page_table_open(int pid, int tid, double flush_budget, char *error, size_t size)
     void page_table_close(page_table *pt)
     int page_table_attach(page_table *pt, int tid, char *error, size_t size)
@@ -32,6 +36,24 @@ cdef extern from "page_table/page_table.h" nogil:
         uint64_t *page_size
         bint unprepared
     int page_table_young(page_table *pt, const young *young)
+    struct run:
+        pass
+    struct runs:
+        run *run
+        size_t nr
+    struct scan_result:
+        runs young
+        runs refs
+        runs uncleared
+        bint complete
+        uint64_t resident
+        uint64_t failed_reads
+        uint64_t begin_ns
+        uint64_t end_ns
+        bint refs_file
+        bint refs_anon
+    int page_table_scan(page_table *pt, const uint64_t *start, const uint64_t *end, size_t n, bint clear,
+                        const scan_result **result)
     void page_table_identity(const page_table *pt, uint64_t *mm, uint64_t *exec_id)
 
 # Reason codes in the `voids` arrays (see page_table.h).
@@ -42,6 +64,35 @@ UNCHECKED = VOID_UNCHECKED
 OK = PT_OK
 GONE = PT_GONE
 CHANGED = PT_CHANGED
+
+
+cdef runs_to_array(const runs *runs):
+    """Return runs as an array of start, end and page size in bytes, uint64[n, 3]."""
+    array = np.empty((runs.nr, 3), dtype=np.uint64)
+    cdef uint64_t[:, ::1] view = array
+    if runs.nr:
+        memcpy(&view[0, 0], runs.run, runs.nr * sizeof(run))
+    return array
+
+
+cdef class ScanResult:
+    """What one scan has found; see ``struct scan_result`` of page_table.h. Runs are uint64[n, 3], start, end, page size."""
+
+    cdef readonly object young, refs, uncleared
+    cdef readonly uint64_t resident, failed_reads, begin_ns, end_ns
+    cdef readonly bint complete, refs_file, refs_anon
+
+
+cdef scan_result_of(const scan_result *found):
+    cdef ScanResult result = ScanResult()
+    result.young = runs_to_array(&found.young)
+    result.refs = runs_to_array(&found.refs)
+    result.uncleared = runs_to_array(&found.uncleared)
+    result.complete = found.complete
+    result.resident, result.failed_reads = found.resident, found.failed_reads
+    result.begin_ns, result.end_ns = found.begin_ns, found.end_ns
+    result.refs_file, result.refs_anon = found.refs_file, found.refs_anon
+    return result
 
 
 cdef class PageTable:
@@ -109,6 +160,23 @@ cdef class PageTable:
             with nogil:
                 result = page_table_young(self._pt, &check)
         return self._check(result)
+
+    def scan(self, const uint64_t[::1] start, const uint64_t[::1] end, bint clear):
+        """Look at every page of ranges (sorted), and with ``clear`` clear those that are young.
+
+        Returns ``(OK, ScanResult)``, or ``(GONE or CHANGED, None)``.
+        """
+        cdef size_t n = start.shape[0]
+        cdef int result
+        cdef const scan_result *found
+        self._check_open()
+        if <size_t>end.shape[0] != n:
+            raise ValueError("arrays of unequal length")
+        with nogil:
+            result = page_table_scan(self._pt, &start[0] if n else NULL, &end[0] if n else NULL, n, clear, &found)
+        if result == PT_NO_SCAN:
+            raise VadamonError("every page cannot be scanned on this kernel: its struct page has not 64 bytes")
+        return self._check(result), scan_result_of(found) if result == PT_OK else None
 
     @property
     def refs(self):

@@ -1,5 +1,6 @@
 """What monitoring operations need of an address space."""
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -67,4 +68,43 @@ class ClearsAtOnce(Protocol):
         """Check addresses (uint64[n], sorted) that no `mkold` prepared, after `young`; n as in the round.
 
         Returns ``(accessed: bool[n], void: bool[n])``.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """Which pages were accessed between two scans: the one before that cleared them, and this one.
+
+    ``start``, ``end`` and ``page_size`` are uint64[n]: sorted runs of neighbours of one size that were accessed.
+    ``void_start`` and ``void_end`` are uint64[m]: pages of which the scan tells nothing, because what was found of them
+    at the one before could not be cleared. All others were not accessed.
+    """
+
+    start: NDArray[np.uint64]
+    end: NDArray[np.uint64]
+    page_size: NDArray[np.uint64]
+    void_start: NDArray[np.uint64]
+    void_end: NDArray[np.uint64]
+    resident: int
+    """Bytes that are mapped to pages."""
+    begin_ns: int
+    """When the scan began. CLOCK_MONOTONIC, as is the next."""
+    end_ns: int
+    """When it had looked at, and cleared, the last page."""
+    complete: bool
+    """Or else it tells nothing at all: it is the first, or what is mapped could not be looked at, now or before."""
+
+
+@runtime_checkable
+class Scans(Protocol):
+    """An address space of which every page can be looked at, not only those at some addresses.
+
+    Optional beside `AddressSpace`.
+    """
+
+    def scan(self, start: NDArray[np.uint64], end: NDArray[np.uint64], *, clear: bool = True) -> Scan:
+        """Look at every page of the ranges ``[start, end)`` (uint64[n], sorted).
+
+        With ``clear`` the next scan will tell what is accessed from now on; without, what it does since the last one
+        that cleared.
         """

@@ -22,7 +22,7 @@ class ClearRefsBudget:
     """Where at least this share of the samples needs it, the whole budget is spent; where fewer do, less of it."""
 
     def __init__(self, budget: float) -> None:
-        """Take the share of one core that may be spent, e.g. 0.05."""
+        """Take the share of one core that may be spent, e.g. 0.05; 1 is no limit."""
         if not 0 <= budget <= 1:
             raise ValueError(f"the budget for clearing is a share of one core, from 0 to 1, not {budget}")
         self._budget = budget
@@ -30,7 +30,7 @@ class ClearRefsBudget:
 
     def is_due(self, now_ns: int) -> bool:
         """Tell whether a clearing may be paid for at this time of the monotonic clock."""
-        return self._budget > 0 and now_ns >= self._next_ns
+        return self._budget > 0 and (self._budget == 1 or now_ns >= self._next_ns)
 
     def spend(self, cost_ns: int, now_ns: int, share: float) -> None:
         """Note a clearing that cost this much processor time; ``share`` of the samples needed it."""

@@ -1,21 +1,29 @@
 """The page-table address space: accessed bits of a live process, on kernels as they are shipped."""
 
+import mmap
 import os
 import select
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon import ranges
 from vadamon.address_space import procfs
+from vadamon.address_space.base import Scan
 from vadamon.address_space.clear_refs import DEFAULT_CLEAR_BUDGET, ClearRefsBudget, ClearRefsFile
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
 from vadamon.snapshot import SampleHealth
 
+if TYPE_CHECKING:
+    from vadamon._native.page_table import ScanResult
+
 DEFAULT_FLUSH_BUDGET = 0.01
 _EXTRA_CHECKS = 15
+_NO_RANGES = (np.empty(0, dtype=np.uint64),) * 2
 
 
 class PageTableAddressSpace:
@@ -56,6 +64,7 @@ class PageTableAddressSpace:
         self._extra_checks = 0
         self._resize(0)
         self._health = np.zeros(5, dtype=np.int64)
+        self._uncleared: ranges.Ranges | None = None  # by the last scan; None where nothing is known of any page
         try:
             self._page_table = native.PageTable(pid, self._tid, flush_budget)
         except VadamonError:
@@ -86,15 +95,68 @@ class PageTableAddressSpace:
         if not self._budget.is_due(now_ns):
             return
         if young:
-            try:
-                if self._clear_refs is None:
-                    self._clear_refs = ClearRefsFile(self._tid)
-                cost_ns = self._clear_refs.clear(files=bool(files), others=bool(others))
-            except OSError:
+            share = (files + others) / self._page_table.present
+            if not self._clear_all(now_ns, share, files=bool(files), others=bool(others)):
                 return
-            self._budget.spend(cost_ns, now_ns, (files + others) / self._page_table.present)
             self._extra_checks = _EXTRA_CHECKS
         self._voids[self._voids == self._native.NEEDS_CLEAR_REFS] = 0
+
+    def _clear_all(self, now_ns: int, share: float, *, files: bool, others: bool) -> bool:
+        """Use clear_refs, which ``share`` of what is looked at needs; tell whether that could be done."""
+        try:
+            if self._clear_refs is None:
+                self._clear_refs = ClearRefsFile(self._tid)
+            cost_ns = self._clear_refs.clear(files=files, others=others)
+        except OSError:
+            return False
+        self._budget.spend(cost_ns, now_ns, share)
+        return True
+
+    def scan(self, start: NDArray[np.uint64], end: NDArray[np.uint64], *, clear: bool = True) -> Scan:
+        """Look at every page of the ranges ``[start, end)`` (uint64[n], sorted).
+
+        Whole page tables are read at once; memory that is not young costs no more than that. Young pages are cleared as
+        by `mkold`, neighbours together. What reclaim knew of a page it gets back once the page is young no longer, or
+        when this is closed: giving it back at each scan would cost more than the scan.
+
+        Raises VadamonError where the kernel is not one on which this can be done.
+        """
+        result, found = self._page_table.scan(start, end, clear)
+        if result != self._native.OK or not len(start):
+            self._look_again()
+        if found is None or not found.complete or not len(start):
+            self._uncleared = None
+            now_ns = time.monotonic_ns()
+            nothing = np.empty(0, dtype=np.uint64)
+            return Scan(*_NO_RANGES, nothing, *_NO_RANGES, 0, now_ns, now_ns, complete=False)
+        voids = self._uncleared
+        end_ns = found.end_ns
+        if clear:
+            left = [found.uncleared]
+            if len(found.refs) and not self._clear_scanned(found):
+                left.append(found.refs)
+            self._uncleared = ranges.union(*np.concatenate(left)[:, :2].T)
+            end_ns = time.monotonic_ns()
+        run_start, run_end, page_size = found.young.T.copy()
+        if voids is not None and len(voids[0]):
+            run_start, run_end, source = ranges.subtract(run_start, run_end, voids)
+            page_size = page_size[source]
+            self._health[self._native.UNCLEARED] += ranges.total_size(voids) // mmap.PAGESIZE
+        return Scan(
+            *(run_start, run_end, page_size, *(voids or _NO_RANGES)),
+            *(found.resident, found.begin_ns, end_ns),
+            complete=voids is not None,
+        )
+
+    def _clear_scanned(self, found: "ScanResult") -> bool:
+        """Clear what only clear_refs clears, if that may be paid for now."""
+        now_ns = time.monotonic_ns()
+        if not self._budget.is_due(now_ns):
+            return False
+        share = ranges.total_size((found.refs[:, 0], found.refs[:, 1])) / ranges.total_size(
+            (found.young[:, 0], found.young[:, 1])
+        )
+        return self._clear_all(now_ns, share, files=found.refs_file, others=found.refs_anon)
 
     def nr_extra_checks(self) -> int:
         """Return how many more addresses a region are worth checking: some, where clear_refs cleared in this round."""

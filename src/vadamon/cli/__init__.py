@@ -13,6 +13,7 @@ from vadamon.errors import VadamonError, VadamonWarning
 # A command is one line here, and a click command in its module, of the same name. Modules are loaded when they are run.
 COMMANDS = {
     "record": ("vadamon.cli.record", "Watch processes, or a command, and keep what is seen."),
+    "wss": ("vadamon.cli.wss", "Tell how much memory a process touches within a time, now."),
     "doctor": ("vadamon.cli.doctor", "Tell which backends work here, and why others do not."),
     "demo": ("vadamon.cli.demo", "Watch a workload of known heat, and show what is found."),
     "report": ("vadamon.cli.report", "Show what was hot and cold in a recording."),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vadamon.backends import AUTO, BACKENDS, BEST
+from vadamon.backends import AUTO, BACKENDS, BEST, scanning
 from vadamon.cli.options import Duration, Share
 from vadamon.cli.progress import ProgressLine, in_words
 from vadamon.errors import VadamonError
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     import subprocess
 
     from vadamon.attrs import Attrs
-    from vadamon.backends import Backend
+    from vadamon.backends import Backend, Choice
     from vadamon.monitors.base import Monitor
     from vadamon.recording.recorder import Progress
+
+
+_NR_SCANS = 10
+"""In an aggregation interval, where only the sample interval is given."""
 
 
 class _Command(click.Command):
@@ -50,6 +54,10 @@ class _Command(click.Command):
 @click.option("--max-regions", type=int, metavar="N", help="Bounds the cost.  [default: 1000]")
 @click.option("--backend", type=click.Choice([AUTO, *BACKENDS]), default=AUTO, show_default=True,
               help="How to read accessed bits; auto is the best that works. See `vadamon doctor`.")  # fmt: skip
+@click.option("--scan", is_flag=True,
+              help="Look at every page, not at a sample; without --sample, as often as --budget allows.")  # fmt: skip
+@click.option("--budget", type=Share(), default="1%", show_default=True, metavar="SHARE",
+              help="With --scan and without --sample: of one core, to spend on it all.")  # fmt: skip
 @click.option("--include-children", is_flag=True, help="Watch descendants too, those to come as well.")
 @click.option("--clear-budget", type=Share(), default="5%", show_default=True, metavar="SHARE",
               help="Of one core, to spend on clearing what can only be cleared all at once.")  # fmt: skip
@@ -66,6 +74,8 @@ def record(
     min_regions: int | None,
     max_regions: int | None,
     backend: str,
+    scan: bool,
+    budget: float,
     include_children: bool,
     clear_budget: float,
 ) -> int:
@@ -84,6 +94,11 @@ def record(
         "min_nr_regions": min_regions,
         "max_nr_regions": max_regions,
     }
+    if scan:
+        if aggr and not sample:
+            raise click.UsageError("with --scan, --aggr needs --sample: else both intervals follow from --budget")
+        if sample and not aggr:
+            given["aggr_us"] = _NR_SCANS * sample // 1000
     session = _Session(
         {name: value for name, value in given.items() if value is not None},
         output,
@@ -91,6 +106,7 @@ def record(
         backend,
         include_children,
         clear_budget,
+        scanning(None if sample else budget) if scan else None,
     )
     return session.run_command(command) if command else session.run(list(pids))
 
@@ -110,6 +126,7 @@ class _Session:
         backend: str,
         include_children: bool,
         clear_budget: float,
+        scanner: "Backend | None",
     ) -> None:
         self.attrs = attrs
         self.output = output
@@ -117,13 +134,19 @@ class _Session:
         self.backend = backend
         self.include_children = include_children
         self.clear_budget = clear_budget
-        self._attrs_for(BACKENDS.get(backend, BEST))  # wrong usage is found before anything is done
+        self.scanner = scanner
+        self._attrs_for(scanner or BACKENDS.get(backend, BEST))  # wrong usage is found before anything is done
 
     def _attrs_for(self, backend: "Backend") -> "Attrs":
         try:
             return replace(backend.default_attrs, **self.attrs)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+
+    def _choose(self, pids: list[int]) -> "Choice":
+        from vadamon.backends import Choice, choose
+
+        return Choice(self.scanner) if self.scanner else choose(self.backend, pids)
 
     def run(self, pids: list[int]) -> int:
         """Watch processes that run already."""
@@ -138,13 +161,13 @@ class _Session:
     def run_command(self, command: list[str]) -> int:
         """Start a command, watch it, and return its exit status."""
         from vadamon import launch
-        from vadamon.backends import Options, choose
+        from vadamon.backends import Options
         from vadamon.recording.writer import check_writable
 
         # What may fail, fails before the command runs.
         check_writable(self.output)
         ourselves = [os.getpid()]
-        backend = choose(self.backend, ourselves).backend
+        backend = self._choose(ourselves).backend
         backend.open(ourselves, self._attrs_for(backend), Options(clear_budget=self.clear_budget)).close()
         process = launch.start(command)
         with _handlers({number: lambda number: _forward(number, process) for number in launch.FORWARDED}):
@@ -165,14 +188,22 @@ class _Session:
 
     @contextlib.contextmanager
     def _monitor(self, pids: list[int]) -> Iterator[tuple["Monitor", "Backend", Callable[[], None]]]:
-        from vadamon.backends import Options, choose
+        from vadamon.backends import Options
         from vadamon.clock import MonotonicClock
+        from vadamon.units import format_duration
 
         clock = MonotonicClock()
-        choice = choose(self.backend, pids)
+        choice = self._choose(pids)
         options = Options(self.include_children, self.clear_budget, clock)
         with choice.backend.open(pids, self._attrs_for(choice.backend), options) as monitor:
-            if self.backend == AUTO:
+            if self.scanner:
+                attrs = monitor.attrs
+                click.echo(
+                    f"vadamon: every page is looked at each {format_duration(attrs.sample_us * 1000)}; "
+                    f"a snapshot each {format_duration(attrs.aggr_us * 1000)}",
+                    err=True,
+                )
+            elif self.backend == AUTO:
                 click.echo(f"vadamon: {choice}", err=True)
 
             def stop() -> None:
@@ -201,6 +232,8 @@ class _Session:
 
         with RecordingWriter(self.output, header) as writer, line:
             progress = record(monitor, writer, duration_ns=self.duration_ns, report=report)
+        if lost := getattr(monitor, "detail_lost", None):
+            click.echo(f"vadamon: {lost}; a higher --max-regions keeps more", err=True)
         words = in_words(progress, backend.samples)
         click.echo(f"vadamon: {words}; see: vadamon report heatmap {shlex.quote(str(self.output))}", err=True)
 

@@ -122,7 +122,7 @@ class SamplingMonitor:
         while self.targets:
             for target in self.targets:
                 operations.prepare_access_checks(target, rng)
-            tick = self._ticks_passed(now) + 1
+            tick = self._next_tick(now)
             # Only now, so that the time it takes whoever gets them does not shorten the time that is sampled.
             yield from snapshots
 
@@ -154,6 +154,10 @@ class SamplingMonitor:
                 next_update = now - now % self._update_ticks + self._update_ticks
                 snapshots += self._end_aggregation(now)  # the update may have taken its time
         yield from snapshots
+
+    def _next_tick(self, now: int) -> int:
+        """Return the tick of the next sample, when tick ``now`` has passed."""
+        return self._ticks_passed(now) + 1
 
     def _ticks_passed(self, at_least: int) -> int:
         """Return the last tick whose time has come."""

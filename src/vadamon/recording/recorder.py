@@ -7,6 +7,7 @@ from vadamon.address_space import procfs
 from vadamon.monitors.base import Monitor
 from vadamon.recording.header import Target
 from vadamon.recording.writer import RecordingWriter
+from vadamon.snapshot import Snapshot
 
 
 @dataclass(slots=True)
@@ -46,7 +47,11 @@ def record(
     known = {target.target_id for target in monitor.targets}
     nr_regions: dict[int, int] = {}
     start_ns = end_ns = None
+    is_over = False
+    done: set[int] = set()  # targets whose last snapshot, of the interval in which the duration ends, is written
     for snapshot in monitor:
+        if snapshot.target_id in done:
+            break
         start_ns = snapshot.start_ns if start_ns is None else start_ns
         for target in monitor.targets:
             if target.target_id not in known:
@@ -59,16 +64,21 @@ def record(
         progress.nr_snapshots += 1
         progress.covered_ns += snapshot.end_ns - snapshot.start_ns
         progress.elapsed_ns = snapshot.end_ns - start_ns
-        if snapshot.end_ns == end_ns:
-            continue  # another target's of the same interval: its samples were counted
-        end_ns = snapshot.end_ns
-        progress.nr_samples += snapshot.nr_samples
-        progress.nr_late += snapshot.health.late_samples
-        progress.nr_missed += snapshot.health.missed_samples
-        live = {target.target_id for target in monitor.targets}
-        progress.nr_regions = sum(n for target_id, n in nr_regions.items() if target_id in live)
-        report(progress)
-        if duration_ns is not None and progress.elapsed_ns >= duration_ns:
-            monitor.stop()
+        is_over = is_over or (duration_ns is not None and progress.elapsed_ns >= duration_ns)
+        if is_over:
+            done.add(snapshot.target_id)
+        if snapshot.end_ns != end_ns:  # else another target's of the same interval: its samples were counted
+            end_ns = snapshot.end_ns
+            _count(progress, snapshot, nr_regions, {target.target_id for target in monitor.targets})
+            report(progress)
+        if is_over and done.issuperset(target.target_id for target in monitor.targets):
             break
     return progress
+
+
+def _count(progress: Progress, snapshot: Snapshot, nr_regions: dict[int, int], live: set[int]) -> None:
+    """Count an interval by the first of its snapshots."""
+    progress.nr_samples += snapshot.nr_samples
+    progress.nr_late += snapshot.health.late_samples
+    progress.nr_missed += snapshot.health.missed_samples
+    progress.nr_regions = sum(n for target_id, n in nr_regions.items() if target_id in live)

@@ -16,14 +16,15 @@ from vadamon.clock import VirtualClock
 PAGE = 4096
 HUGE = 512
 BASE = (1 << 40) // PAGE
-NR_PAGES = 3 * HUGE
+NR_PAGES = 4 * HUGE
 ALL = (BASE + np.arange(NR_PAGES, dtype=np.uint64)) * np.uint64(PAGE)
 MAX_PROCESSES = 3
 
-edges = st.sampled_from([0, 1, 5, 9, 510, 511, 512, 513, 700, 1023, 1024, 1025, 1030, NR_PAGES - 1, NR_PAGES])
+edges = st.sampled_from([0, 1, 5, 9, 510, 511, 512, 513, 700, 1023, 1024, 1025, 1030, 1536, NR_PAGES - 1, NR_PAGES])
 ranges = st.tuples(edges, edges).filter(lambda r: r[0] != r[1]).map(sorted)
 some_pages = st.lists(st.one_of(edges, st.integers(0, NR_PAGES)).map(lambda p: min(p, NR_PAGES - 1)), max_size=8)
 slots = st.integers(0, NR_PAGES // HUGE - 1).map(lambda slot: slot * HUGE)
+mostly = st.sampled_from([True, True, True, True, False])
 process_numbers = st.integers(0, MAX_PROCESSES - 1)
 
 
@@ -79,10 +80,23 @@ def address(page):
 
 
 class SimulatedMemory(RuleBasedStateMachine):
-    @initialize()
-    def begin(self):
+    @initialize(
+        end=st.sampled_from([1024, 1030, 1536, NR_PAGES]),
+        shared=mostly.map(lambda private: not private),
+        touched=st.permutations(range(0, NR_PAGES, HUGE)).flatmap(lambda p: st.integers(0, 4).map(lambda n: p[:n])),
+        huge=st.sets(slots),
+        forked=st.booleans(),
+    )
+    def begin(self, end, shared, touched, huge, forked):
         self.machine = Machine(VirtualClock())
         self.processes = [Process(SimulatedAddressSpace(self.machine))]
+        self.mmap(0, (0, end), False, shared)
+        for slot in touched:
+            self.touch(0, (slot, slot + 3), 0, PAGE, False, False, True)
+        for slot in huge & set(touched):
+            self.collapse(0, slot)
+        if forked:
+            self.fork(0)
 
     def process(self, number):
         return self.processes[number % len(self.processes)]
@@ -211,9 +225,11 @@ class SimulatedMemory(RuleBasedStateMachine):
             else:
                 leaf.cpu = True
 
+    def can_touch(self, process, page, write):
+        return ("w" if write else "r") in process.permissions.get(page, "")
+
     def touch_both(self, process, touch, pages, write, guest):
-        needed = "w" if write else "r"
-        if all(needed in process.permissions.get(p, "") for p in pages):
+        if all(self.can_touch(process, p, write) for p in pages):
             touch()
             self.touch_in_model(process, pages, write, guest)
         else:
@@ -227,9 +243,13 @@ class SimulatedMemory(RuleBasedStateMachine):
         step=st.sampled_from([100, PAGE, PAGE + 1, 2 * PAGE, 7 * PAGE, 512 * PAGE, 600 * PAGE]),
         write=st.booleans(),
         guest=st.booleans(),
+        careful=mostly,
     )
-    def touch(self, n, where, offset, step, write, guest):
+    def touch(self, n, where, offset, step, write, guest, careful):
         process, (start, end) = self.process(n), where
+        if careful:
+            start = next((p for p in range(start, end) if self.can_touch(process, p, write)), start)
+            end = next((p for p in range(start + 1, end) if not self.can_touch(process, p, write)), end)
         accessed = range(address(start) + offset, address(end), step)
         self.touch_both(
             process,
@@ -239,9 +259,11 @@ class SimulatedMemory(RuleBasedStateMachine):
             guest,
         )
 
-    @rule(n=process_numbers, pages=some_pages, write=st.booleans(), guest=st.booleans())
-    def touch_addresses(self, n, pages, write, guest):
+    @rule(n=process_numbers, pages=some_pages, write=st.booleans(), guest=st.booleans(), careful=mostly)
+    def touch_addresses(self, n, pages, write, guest, careful):
         process = self.process(n)
+        if careful:
+            pages = [p for p in pages if self.can_touch(process, p, write)]
         addresses = ALL[pages] + np.uint64(17)
         self.touch_both(
             process,
@@ -381,4 +403,4 @@ class SimulatedMemory(RuleBasedStateMachine):
 
 
 TestSimulatedMemory = SimulatedMemory.TestCase
-TestSimulatedMemory.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestSimulatedMemory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

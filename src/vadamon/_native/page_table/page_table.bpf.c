@@ -176,12 +176,14 @@ static __always_inline u64 leaf(u64 entry, u64 level)
 }
 
 /*
- * The kernel's PMD table for an address; 0 and *found where the walk ends before. A leaf PUD is left in *entry.
+ * The kernel's PMD table for an address; 0 and *found where the walk ends before. A leaf PUD is left in *entry, and in
+ * *shift the level of the last entry read.
  */
-static __always_inline u64 find_pmd_table(u64 pgd, u64 address, u64 *entry, u64 *found)
+static __always_inline u64 find_pmd_table(u64 pgd, u64 address, u64 *entry, u64 *found, int *shift)
 {
 	u64 table = pgd;
 
+	*shift = PGD_SHIFT;
 	if (request.levels == 5) {
 		if (read_entry(table, address, PGD_SHIFT, entry))
 			goto failed;
@@ -189,10 +191,12 @@ static __always_inline u64 find_pmd_table(u64 pgd, u64 address, u64 *entry, u64 
 			return 0;
 		table = table_of(*entry);
 	}
+	*shift = P4D_SHIFT;
 	if (read_entry(table, address, P4D_SHIFT, entry))
 		goto failed;
 	if (!(*entry & ENTRY_PRESENT))
 		return 0;
+	*shift = PUD_SHIFT;
 	if (read_entry(table_of(*entry), address, PUD_SHIFT, entry))
 		goto failed;
 	if (*entry & ENTRY_LEAF) {
@@ -211,12 +215,13 @@ failed:
 static __always_inline u64 walk_to_leaf(struct walk *walk, u64 address, u64 *entry)
 {
 	u64 found = 0;
+	int shift;
 
 	*entry = 0;
 	if (walk->pte_table && walk->pte_base == address >> PMD_SHIFT)
 		goto pte;
 	if (!walk->pmd_table || walk->pmd_base != address >> PUD_SHIFT) {
-		walk->pmd_table = find_pmd_table(walk->pgd, address, entry, &found);
+		walk->pmd_table = find_pmd_table(walk->pgd, address, entry, &found, &shift);
 		walk->pmd_base = address >> PUD_SHIFT;
 		if (!walk->pmd_table)
 			return found;
@@ -401,9 +406,8 @@ struct visit {
 	struct walk walk;
 };
 
-static long probe_vma(struct task_struct *task, struct vm_area_struct *vma, struct visit *visit)
+static __always_inline void enter_vma(struct walk *walk, struct vm_area_struct *vma)
 {
-	struct walk *walk = &visit->walk;
 	u64 flags = vma->vm_flags;
 
 	walk->vma_start = vma->vm_start;
@@ -416,6 +420,13 @@ static long probe_vma(struct task_struct *task, struct vm_area_struct *vma, stru
 	if (vma->vm_file)
 		walk->vma_found |= FOUND_FILE;
 	walk->no_pages = flags & (VM_PFNMAP | VM_IO);
+}
+
+static long probe_vma(struct task_struct *task, struct vm_area_struct *vma, struct visit *visit)
+{
+	struct walk *walk = &visit->walk;
+
+	enter_vma(walk, vma);
 	bpf_loop(MAX_PROBES, probe_one, walk, 0);
 	return 0;
 }
@@ -459,6 +470,15 @@ static __always_inline void probe_stack(struct task_struct *task, struct walk *w
 	request.page_size_of_struct = bpf_core_type_size(struct page);
 }
 
+/* Tell whose address space it is. */
+static __always_inline void identify(struct task_struct *task)
+{
+	request.seen = 1;
+	request.tgid = task->tgid;
+	request.mm = (u64)task->mm;
+	request.exec_id = task->self_exec_id;
+}
+
 SEC("iter/task_vma")
 int probe_task(struct bpf_iter__task_vma *ctx)
 {
@@ -469,10 +489,7 @@ int probe_task(struct bpf_iter__task_vma *ctx)
 	if (!task || !ctx->vma)
 		return 0;
 	walk->pgd = (u64)task->mm->pgd;
-	request.seen = 1;
-	request.tgid = task->tgid;
-	request.mm = (u64)task->mm;
-	request.exec_id = task->self_exec_id;
+	identify(task);
 	request.pgd = walk->pgd;
 	request.layout_unknown = !bpf_core_field_exists(struct page, compound_head) ||
 				 !bpf_core_field_exists(struct page, _mapcount);
@@ -484,3 +501,5 @@ int probe_task(struct bpf_iter__task_vma *ctx)
 	/* Not called again for the VMAs that follow: a result other than 0 ends the iteration. */
 	return 1;
 }
+
+#include "scan.bpf.h"

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Accessed bits of another process: read by the eBPF program, cleared by process_madvise(). */
 #define _GNU_SOURCE
-#include "page_table.h"
+#include "internal.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,17 +14,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "probe.h"
 #include "program.h" /* the eBPF object, as bytes; made by the build */
 
-#define PAGE_SIZE     4096ULL
-#define PMD_SIZE      (2ULL << 20)
-#define GIB           (1ULL << 30)
-#define MAX_RANGES    1024 /* UIO_MAXIOV: ranges of one system call */
 #define MAX_RETRIES   8    /* of a run that gave way to a writer of the mmap lock */
 #define SHARED_ROUNDS 1000 /* for which shared anonymous memory is looked for after it was last seen ... */
 #define SEARCH_ROUNDS 16   /* ... and else only in one round of so many */
@@ -37,53 +29,7 @@
 #define MADV_COLD 20
 #endif
 
-/* What reclaim knew of a page before we cleared it. */
-enum {
-	WAS_ACTIVE = 1,
-	WAS_REFERENCED = 2,
-	WAS_YOUNG = 4,
-	NOT_ORDINARY = 8, /* the check must not count it */
-};
-
-/*
- * The eBPF program, loaded once a process and kept: loading takes a tenth of a second and more, and targets come and go.
- * The lock is held from laying out the probes until what they found has been read.
- */
-static struct {
-	pthread_mutex_t lock;
-	bool ready;
-	struct bpf_object *object;
-	struct bpf_program *program;
-	struct request *request;
-	struct probe *probes;
-} loaded = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-struct page_table {
-	struct bpf_link *link;
-	pid_t pid, tid;
-	int iterator, pidfd, pagemap;
-	int tgid;
-	bool no_leader; /* the main thread has ended, and process_madvise() knows no other */
-	uint64_t mm, exec_id;
-
-	uint64_t round;
-	uint64_t search_until; /* rounds up to this one look for shared anonymous memory */
-
-	/* See pace(). */
-	uint32_t stride;
-	double flush_budget;
-	uint64_t last_ns;
-	double flush_ns, interval_ns;
-
-	/* Of the last mkold. */
-	uint64_t *addresses;
-	uint8_t *before;
-	size_t nr, capacity;
-
-	struct iovec ranges[MAX_RANGES];
-	uint32_t range_of[MAX_RANGES]; /* the first sample of each range */
-	size_t nr_ranges;
-};
+struct loaded loaded = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void say(char *error, size_t size, const char *format, ...)
 {
@@ -135,33 +81,57 @@ static unsigned int page_table_levels(void)
 	return levels;
 }
 
-static void close_iterator(struct page_table *pt)
+static void close_iterator(struct view *view)
 {
-	if (pt->iterator >= 0)
-		close(pt->iterator);
-	pt->iterator = -1;
+	if (view->iterator >= 0)
+		close(view->iterator);
+	view->iterator = -1;
+}
+
+void view_close(struct view *view)
+{
+	close_iterator(view);
+	bpf_link__destroy(view->link);
+	view->link = NULL;
+}
+
+int view_open(struct page_table *pt, struct view *view, const struct bpf_program *program)
+{
+	union bpf_iter_link_info info = {.task.tid = pt->tid};
+	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
+
+	view_close(view);
+	view->link = bpf_program__attach_iter(program, &options);
+	return view->link ? PT_OK : PT_FAILED;
+}
+
+static bool is_same_address_space(const struct page_table *pt)
+{
+	const struct request *request = loaded.request;
+
+	return !pt->mm || (request->mm == pt->mm && request->exec_id == pt->exec_id && request->tgid == pt->tgid);
 }
 
 /*
- * Have the program called once. It ends the iteration each time, and the next read goes on where that one was: at the
- * same VMA, or the one after. That spares making an iterator anew each time. Where there is none left to go on from, a
- * new one begins at the first VMA.
+ * The program ends the iteration each time, and the next read goes on where that one was: at the same VMA, or the one
+ * after. That spares making an iterator anew each time. Where there is none left to go on from, a new one begins at the
+ * first VMA.
  */
-static int call_program(struct page_table *pt)
+int view_call(struct page_table *pt, struct view *view)
 {
 	char nothing;
 
 	for (int i = 0; i < 2; i++) {
 		loaded.request->seen = 0;
-		if (pt->iterator < 0)
-			pt->iterator = bpf_iter_create(bpf_link__fd(pt->link));
-		if (pt->iterator < 0)
+		if (view->iterator < 0)
+			view->iterator = bpf_iter_create(bpf_link__fd(view->link));
+		if (view->iterator < 0)
 			return PT_FAILED;
-		while (read(pt->iterator, &nothing, 1) < 0 && errno == EINTR)
+		while (read(view->iterator, &nothing, 1) < 0 && errno == EINTR)
 			;
 		if (loaded.request->seen)
-			return PT_OK;
-		close_iterator(pt);
+			return is_same_address_space(pt) ? PT_OK : PT_CHANGED;
+		close_iterator(view);
 	}
 	return PT_GONE;
 }
@@ -174,11 +144,9 @@ static int run(struct page_table *pt)
 
 	request->cursor = 0;
 	for (int i = 0; i < MAX_RETRIES; i++) {
-		result = call_program(pt);
+		result = view_call(pt, &pt->probing);
 		if (result != PT_OK)
 			return result;
-		if (pt->mm && (request->mm != pt->mm || request->exec_id != pt->exec_id || request->tgid != pt->tgid))
-			return PT_CHANGED;
 		if (request->cursor >= request->nr_probes)
 			break;
 	}
@@ -189,21 +157,17 @@ static int run(struct page_table *pt)
 
 static int attach(struct page_table *pt, pid_t tid, char *error, size_t size)
 {
-	union bpf_iter_link_info info = {.task.tid = tid};
-	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
 	int result;
 
-	close_iterator(pt);
-	bpf_link__destroy(pt->link);
+	scanner_forget(pt);
+	pt->tid = tid;
 	pt->mm = 0;
 	pt->nr = 0;
 	pt->no_leader = false;
-	pt->link = bpf_program__attach_iter(loaded.program, &options);
-	if (!pt->link) {
+	if (view_open(pt, &pt->probing, loaded.probe_task)) {
 		say(error, size, "the eBPF iterator cannot be attached: %s", strerror(errno));
 		return PT_FAILED;
 	}
-	pt->tid = tid;
 	loaded.request->nr_probes = 0;
 	result = run(pt);
 	if (result == PT_OK) {
@@ -246,6 +210,36 @@ static int map_memory(struct bpf_object *object, const char *name, size_t size, 
 	return *memory == MAP_FAILED ? PT_FAILED : PT_OK;
 }
 
+static int find_programs(struct bpf_object *object)
+{
+	loaded.probe_task = bpf_object__find_program_by_name(object, "probe_task");
+	loaded.scan_task = bpf_object__find_program_by_name(object, "scan_task");
+	loaded.read_page_structs = bpf_object__find_program_by_name(object, "read_page_structs");
+	return loaded.probe_task && loaded.scan_task && loaded.read_page_structs ? PT_OK : PT_FAILED;
+}
+
+static int map_memories(struct bpf_object *object)
+{
+	const struct {
+		const char *name;
+		size_t size;
+		void *memory;
+	} maps[] = {
+		{".bss", PAGE_SIZE, &loaded.request},
+		{"probes", MAX_PROBES * sizeof(*loaded.probes), &loaded.probes},
+		{"scan_ranges", MAX_SCAN_RANGES * sizeof(*loaded.scan_ranges), &loaded.scan_ranges},
+		{"scanned", MAX_TABLES * sizeof(*loaded.scanned), &loaded.scanned},
+		{"tables", MAX_TABLES * sizeof(*loaded.tables), &loaded.tables},
+		{"frame_runs", MAX_FRAME_RUNS * sizeof(*loaded.frame_runs), &loaded.frame_runs},
+		{"page_structs", MAX_FRAME_RUNS * sizeof(*loaded.page_structs), &loaded.page_structs},
+	};
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
+		if (map_memory(object, maps[i].name, maps[i].size, maps[i].memory))
+			return PT_FAILED;
+	return PT_OK;
+}
+
 static int load(char *error, size_t size)
 {
 	struct bpf_object *object;
@@ -262,10 +256,7 @@ static int load(char *error, size_t size)
 		say(error, size, "%s", why_not_loaded(result));
 		goto failed;
 	}
-	loaded.program = bpf_object__find_program_by_name(object, "probe_task");
-	if (!loaded.program ||
-	    map_memory(object, "probes", MAX_PROBES * sizeof(struct probe), (void **)&loaded.probes) ||
-	    map_memory(object, ".bss", PAGE_SIZE, (void **)&loaded.request)) {
+	if (find_programs(object) || map_memories(object)) {
 		say(error, size, "the eBPF program's memory cannot be mapped: %s", strerror(errno));
 		goto failed;
 	}
@@ -405,7 +396,7 @@ struct page_table *page_table_open(pid_t pid, pid_t tid, double flush_budget, ch
 	pt->tid = tid;
 	pt->stride = 1;
 	pt->flush_budget = flush_budget;
-	pt->iterator = pt->pidfd = pt->pagemap = -1;
+	pt->probing.iterator = pt->scanning.iterator = pt->pidfd = pt->pagemap = -1;
 	result = open_target(pt, error, size);
 	if (result == PT_OK) {
 		pthread_mutex_lock(&loaded.lock);
@@ -432,8 +423,8 @@ void page_table_close(struct page_table *pt)
 {
 	if (!pt)
 		return;
-	close_iterator(pt);
-	bpf_link__destroy(pt->link);
+	scanner_close(pt);
+	view_close(&pt->probing);
 	if (pt->pidfd >= 0)
 		close(pt->pidfd);
 	if (pt->pagemap >= 0)
@@ -443,7 +434,7 @@ void page_table_close(struct page_table *pt)
 	free(pt);
 }
 
-static int probe(struct page_table *pt, const uint64_t *addresses, size_t n, enum want_folio want_folio)
+int probe(struct page_table *pt, const uint64_t *addresses, size_t n, enum want_folio want_folio)
 {
 	loaded.request->nr_probes = n;
 	loaded.request->want_folio = want_folio;
@@ -460,13 +451,12 @@ static bool exclusively_mapped(struct page_table *pt, uint64_t address)
 	       (entry >> 56 & 1);
 }
 
-static unsigned int level_of(uint64_t found)
+unsigned int level_of(uint64_t found)
 {
 	return found >> FOUND_LEVEL_SHIFT & FOUND_LEVEL_MASK;
 }
 
-/* The whole folio around an address, or the whole huge page: less would split it. */
-static struct iovec folio_range(uint64_t address, uint64_t found)
+struct iovec folio_range(uint64_t address, uint64_t found)
 {
 	uint64_t index = found >> FOUND_INDEX_SHIFT, order = found >> FOUND_ORDER_SHIFT & FOUND_ORDER_MASK;
 	uint64_t start = address / PAGE_SIZE * PAGE_SIZE - index * PAGE_SIZE, length = PAGE_SIZE << order;
@@ -487,24 +477,27 @@ static void void_range(const uint64_t *addresses, size_t n, uint32_t first, stru
 		voids[i] = VOID_UNCLEARED;
 }
 
+size_t clear_from(struct page_table *pt, size_t i)
+{
+	ssize_t done;
+
+	do {
+		done = syscall(SYS_process_madvise, pt->pidfd, pt->ranges + i, pt->nr_ranges - i, MADV_COLD, 0);
+	} while (done < 0 && errno == EINTR);
+	if (done < 0 && errno == ESRCH)
+		pt->no_leader = true;
+	for (; i < pt->nr_ranges && done >= (ssize_t)pt->ranges[i].iov_len; i++)
+		done -= pt->ranges[i].iov_len;
+	return i;
+}
+
 /* Clear all ranges; where the kernel stops at one, void its samples and go on after it. */
 static void clear_ranges(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids)
 {
-	size_t i = 0;
-
-	while (i < pt->nr_ranges) {
-		ssize_t done = syscall(SYS_process_madvise, pt->pidfd, pt->ranges + i, pt->nr_ranges - i, MADV_COLD, 0);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0 && errno == ESRCH)
-			pt->no_leader = true;
-		for (; i < pt->nr_ranges && done >= (ssize_t)pt->ranges[i].iov_len; i++)
-			done -= pt->ranges[i].iov_len;
-		if (i < pt->nr_ranges) {
+	for (size_t i = 0; i < pt->nr_ranges; i++) {
+		i = clear_from(pt, i);
+		if (i < pt->nr_ranges)
 			void_range(addresses, n, pt->range_of[i], pt->ranges[i], voids);
-			i++;
-		}
 	}
 	pt->nr_ranges = 0;
 }
@@ -516,8 +509,7 @@ static bool same_folio_as_last(struct page_table *pt, uint64_t address)
 	return pt->nr_ranges && address < (uint64_t)last->iov_base + last->iov_len;
 }
 
-/* Is it a page that MADV_COLD leaves alone, or that it would split? Then only clear_refs clears it. */
-static bool needs_clear_refs(struct page_table *pt, uint64_t address, uint64_t found)
+bool needs_clear_refs(struct page_table *pt, uint64_t address, uint64_t found)
 {
 	if (!(found & FOUND_ORDINARY) || found & FOUND_HUGETLB)
 		return false;
@@ -593,7 +585,7 @@ static int keep_addresses(struct page_table *pt, const uint64_t *addresses, size
 	return PT_OK;
 }
 
-static uint64_t now_ns(void)
+uint64_t now_ns(void)
 {
 	struct timespec now;
 
@@ -662,7 +654,7 @@ int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n,
 }
 
 /* Read one byte of each page, which marks it accessed for reclaim; go on after those that cannot be read. */
-static void touch(struct page_table *pt)
+void touch(struct page_table *pt)
 {
 	static char bytes[MAX_RANGES];
 	struct iovec local = {.iov_base = bytes};
@@ -686,7 +678,7 @@ static void touch(struct page_table *pt)
  * Give reclaim back what MADV_COLD took: the first touch makes a page referenced, the second active. A page that was
  * accessed again shows that by its own accessed bit. Touching a huge page sets its accessed bit and no more.
  */
-static void give_back(struct page_table *pt, uint8_t before, uint64_t address, uint64_t found)
+void give_back(struct page_table *pt, uint8_t before, uint64_t address, uint64_t found)
 {
 	bool still_owed = before & WAS_YOUNG && !(found & FOUND_YOUNG);
 	int touches = (before & WAS_ACTIVE ? 2 : 0) + (before & WAS_REFERENCED ? 1 : 0) + still_owed;
@@ -701,7 +693,7 @@ static void give_back(struct page_table *pt, uint8_t before, uint64_t address, u
 		pt->ranges[pt->nr_ranges++] = (struct iovec){.iov_base = (void *)address, .iov_len = 1};
 }
 
-static uint64_t page_size_of(uint64_t found)
+uint64_t page_size_of(uint64_t found)
 {
 	static const uint64_t sizes[] = {PAGE_SIZE, PAGE_SIZE, PMD_SIZE, GIB};
 

@@ -21,6 +21,7 @@ enum page_table_error {
 	PT_GONE = -1,    /* this thread has no address space (any more) */
 	PT_CHANGED = -2, /* it has another one than before */
 	PT_FAILED = -3,  /* see error */
+	PT_NO_SCAN = -4, /* this kernel's struct page is not one that scans can read */
 };
 
 struct page_table;
@@ -54,6 +55,35 @@ struct young {
 };
 
 int page_table_young(struct page_table *pt, const struct young *young);
+
+/* Pages alike, one after the other; sorted by address. */
+struct run {
+	uint64_t start, end, page_size;
+};
+
+struct runs {
+	struct run *run;
+	size_t nr, capacity;
+};
+
+/* What a scan has found; it is the page table's own, and lives until its next scan. */
+struct scan_result {
+	struct runs young;     /* accessed bit set */
+	struct runs refs;      /* of these, what only clear_refs clears */
+	struct runs uncleared; /* and what could not be cleared */
+	bool complete;         /* or else a part of it could not be looked at */
+	uint64_t resident;     /* bytes */
+	uint64_t failed_reads; /* of the page table */
+	uint64_t begin_ns, end_ns;
+	bool refs_file, refs_anon; /* there are `refs` in mappings of files, and in others */
+};
+
+/*
+ * Look at every page of n ranges, sorted, and with `clear` clear the accessed bits that were set. What reclaim knew of a
+ * page that was cleared it gets back when the page is no longer young, or when the page table is closed.
+ */
+int page_table_scan(struct page_table *pt, const uint64_t *start, const uint64_t *end, size_t n, bool clear,
+		    const struct scan_result **result);
 
 /* Which address space it is: another one after execve(). */
 void page_table_identity(const struct page_table *pt, uint64_t *mm, uint64_t *exec_id);

@@ -35,6 +35,36 @@ struct probe {
 #define FOUND_ORDER_MASK  63ULL
 #define FOUND_INDEX_SHIFT 32 /* its page's place in the folio, in pages */
 
+/* A scan: no more page tables and ranges a run than this. */
+#define MAX_TABLES      256
+#define MAX_SCAN_RANGES 1024
+
+struct scan_range {
+	unsigned long long start, end;
+};
+
+/* Part of a page table (its entries are in the table of the same number), or a young huge page; all in one VMA. */
+struct scanned {
+	unsigned long long address; /* of the first page */
+	unsigned long long found;   /* what FOUND_ bits are true of the VMA, and the level */
+	unsigned long long nr;      /* entries */
+	unsigned long long entry;   /* of a huge page: its own */
+};
+
+/* A scan asks for the struct page of young pages, up to so many with frames in sequence at a time. */
+#define SIZE_OF_STRUCT_PAGE 64
+#define MAX_FRAMES          16
+#define MAX_FRAME_RUNS      1024
+
+struct frame_run {
+	unsigned long long frame; /* address of the first */
+	unsigned long long nr;    /* 0 comes back where they cannot be read */
+};
+
+struct page_structs {
+	unsigned char bytes[MAX_FRAMES][SIZE_OF_STRUCT_PAGE];
+};
+
 enum want_folio {
 	WANT_NONE,
 	WANT_YOUNG_AND_FILES, /* those that may have to be cleared, and those that other processes often map too */
@@ -64,6 +94,22 @@ struct request {
 	unsigned long long stack_page[2];  /* struct page of two pages of a kernel stack */
 	unsigned long long stack_frame[2]; /* and their frames' addresses, by the page table */
 	unsigned long long page_size_of_struct;
+
+	/* Of a scan: where it stands, to go on from in the next run. */
+	unsigned int nr_ranges;
+	unsigned int range;
+	unsigned long long position;
+	/* And what the run has found. */
+	unsigned int nr_steps;
+	unsigned int nr_scanned;
+	unsigned int scan_failed; /* page-table entries that could not be read */
+	unsigned long long huge_resident; /* bytes in huge pages, young or not */
+
+	/* What the bytes of a struct page mean on this kernel. */
+	unsigned int nr_frame_runs;
+	unsigned int compound_head_at;
+	unsigned int mapcount_at;
+	unsigned long long flag_lru, flag_head, flag_active, flag_referenced, flag_reserved;
 };
 
 #endif

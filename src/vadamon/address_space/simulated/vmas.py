@@ -39,8 +39,15 @@ class Vmas:
         return low, high
 
     def insert(self, mapping: Mapping) -> None:
-        """Add a mapping where nothing is mapped."""
-        self._vmas.insert(bisect_left(self._vmas, mapping.start, key=lambda m: m.start), mapping)
+        """Add a mapping where nothing is mapped; private ones that are alike become one with their neighbours."""
+        i = j = bisect_left(self._vmas, mapping.start, key=lambda m: m.start)
+        if i > 0 and _can_merge(self._vmas[i - 1], mapping):
+            i -= 1
+            mapping = replace(mapping, start=self._vmas[i].start)
+        if j < len(self._vmas) and _can_merge(mapping, self._vmas[j]):
+            mapping = replace(mapping, end=self._vmas[j].end)
+            j += 1
+        self._vmas[i:j] = [mapping]
         self._changed()
 
     def cut(self, start: int, end: int) -> list[Mapping]:
@@ -84,3 +91,9 @@ class Vmas:
     def _changed(self) -> None:
         self._mappings = None
         self._edges = {}
+
+
+def _can_merge(left: Mapping, right: Mapping) -> bool:
+    return (
+        "p" in left.permissions and left.end == right.start and left == replace(right, start=left.start, end=left.end)
+    )

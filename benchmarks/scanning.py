@@ -1,0 +1,138 @@
+"""Scanning every page: what a scan costs, the whole monitor, the target, and working sets."""
+
+import functools
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.monitor import VADAMON, processor_ns, slow_down
+from vadamon.address_space.page_table import PageTableAddressSpace
+from vadamon.monitors.working_set import WorkingSetMeter
+from vadamon.ranges import union
+from vadamon.workload import Area, Random, Stream, Sweep, Workload
+
+MIB, GIB = 1 << 20, 1 << 30
+NR_SCANS = 21
+SPARSE = """
+import mmap, sys
+area = mmap.mmap(-1, 1 << 40, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
+area.madvise(mmap.MADV_NOHUGEPAGE)
+for i in range(0, 1 << 40, (1 << 40) // int(sys.argv[1])):
+    area[i] = 1
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def scan_costs(pid: int) -> tuple[float, float, float]:
+    """Return GiB resident, and the median processor time of a look and of a look that clears, in ms."""
+    looks, clears = [], []
+    with PageTableAddressSpace(pid, clear_budget=0) as space:
+        mappings = space.mappings()
+        ranges = union(mappings.start, mappings.end)
+        space.scan(*ranges)
+        for _ in range(NR_SCANS):
+            time.sleep(0.1)
+            for clear, costs in ((False, looks), (True, clears)):
+                begin = time.thread_time_ns()
+                scan = space.scan(*ranges, clear=clear)
+                costs.append((time.thread_time_ns() - begin) / 1e6)
+    return scan.resident / GIB, statistics.median(looks), statistics.median(clears)
+
+
+def print_scans() -> None:
+    print(f"One scan, 32 MiB touched each millisecond; processor time of the monitor, median of {NR_SCANS}.\n")
+    print("| memory | resident | to look | to look and clear |")
+    print("| --- | --- | --- | --- |")
+    points = []
+    for kind, size in (("private", 256), ("private", 1024), ("private", 2048), ("private", 4096), ("huge", 2048)):
+        area = Area("a", kind=kind, size=size * MIB, patterns=[Sweep(offset=4 * MIB, length=32 * MIB)])
+        with Workload([area]) as workload:
+            time.sleep(0.5)
+            row = scan_costs(workload.pid)
+        print_scan(kind, *row)
+        if kind == "private":
+            points.append(row[:2])
+    for nr_pages in (1, 1 << 14):
+        command = [sys.executable, "-c", SPARSE, str(nr_pages)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+            print_scan(f"idle: {nr_pages} pages spread over 1 TiB", *scan_costs(process.pid))
+            process.communicate()
+    slope, start = np.polyfit(*np.array(points).T, 1)
+    print(f"\nThe line through those of private memory: {start:.2f} ms + {slope:.2f} ms a GiB.")
+
+
+def print_scan(name: str, resident: float, look: float, clear: float) -> None:
+    print(f"| {name} | {resident:.2f} GiB | {look:.2f} ms | {clear:.2f} ms |", flush=True)
+
+
+def record(pid: int, path: Path, options: tuple[str, ...]) -> "subprocess.Popen[str]":
+    command = [VADAMON, "record", "--scan", "-o", path, *options, str(pid)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def print_monitor(path: Path) -> None:
+    print("`vadamon record --scan` of 2 GiB, 32 MiB of it touched each millisecond; share of a core while it runs.\n")
+    print("| options | memory | processor | resident |")
+    print("| --- | --- | --- | --- |")
+    for kind in ("private", "huge"):
+        for options in (("--sample", "100ms"), ("--budget", "1%")):
+            area = Area("a", kind=kind, size=2 * GIB, patterns=[Sweep(offset=4 * MIB, length=32 * MIB)])
+            with Workload([area]) as workload:
+                time.sleep(0.5)
+                recorder = record(workload.pid, path, options)
+                time.sleep(5)
+                begin, begin_cpu = time.monotonic_ns(), processor_ns(recorder.pid)
+                time.sleep(10)
+                share = (processor_ns(recorder.pid) - begin_cpu) / (time.monotonic_ns() - begin)
+                recorder.terminate()
+                _, status, usage = os.wait4(recorder.pid, 0)
+                recorder.returncode = os.waitstatus_to_exitcode(status)
+            resident = usage.ru_maxrss / 1024
+            print(f"| {' '.join(options)} | {kind} | {100 * share:.1f} % | {resident:.0f} MiB |", flush=True)
+
+
+def print_slow_downs(path: Path) -> None:
+    print("Slow-down of a target of 2 GiB that never pauses, on a core of its own, scanned each 100 ms.\n")
+    print("| target | slow-down (median) | spread (median absolute deviation) |")
+    print("| --- | --- | --- |")
+    start = functools.partial(record, path=path, options=("--sample", "100ms"))
+    for name, pattern in (
+        ("streaming through 32 MiB", Stream(length=32 * MIB)),
+        ("random access to 32 MiB", Random(length=32 * MIB)),
+        ("random access to 256 MiB", Random(length=256 * MIB)),
+    ):
+        median, spread = slow_down(Area("a", size=2 * GIB, patterns=[pattern]), start)
+        print(f"| {name} | {100 * median:+.1f} % | {100 * spread:.1f} % |", flush=True)
+
+
+def print_working_sets() -> None:
+    print("Working sets of known size, measured in a window of 1 s, beside as much memory that is idle.\n")
+    print("| touched | found | off by |")
+    print("| --- | --- | --- |")
+    for size in (MIB, 16 * MIB, 256 * MIB, GIB, 4 * GIB):
+        area = Area("a", size=2 * size, patterns=[Sweep(offset=size // 2, length=size, period_us=200_000)])
+        with Workload([area]) as workload, WorkingSetMeter(workload.pid) as meter:
+            found = next(meter.measure([1_000_000_000]))
+            touched = int(found.touched[found.mappings.start.tolist().index(workload.areas["a"].start)])
+        off = 100 * (touched / size - 1)
+        print(f"| {size // MIB} MiB | {touched / MIB:.2f} MiB | {off:+.2f} % |", flush=True)
+
+
+def main() -> None:
+    """Print all tables."""
+    print_scans()
+    print()
+    with tempfile.TemporaryDirectory() as folder:
+        print_monitor(Path(folder) / "x.vadamon")
+        print()
+        print_slow_downs(Path(folder) / "x.vadamon")
+    print()
+    print_working_sets()

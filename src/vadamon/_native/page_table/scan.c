@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Every page of another process: its page tables are copied by the eBPF program, a few at a time, and of the pages whose
+ * accessed bit is set
+ *
+ *   struct page is read -> what are they? -> runs of young pages -> MADV_COLD over whole folios, neighbours as one range
+ *
+ * Pages that are not young cost a look at their entry, and no more.
+ */
+#define _GNU_SOURCE
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define NR_ENTRIES      512
+#define MAX_YOUNG       (MAX_TABLES * NR_ENTRIES)
+#define MAX_STALLS      64 /* runs in sequence that gave way to a writer of the mmap lock before they got anywhere */
+#define GIVE_BACK_SHARE 0.005 /* of the time, to be spent on giving back */
+#define GIVE_BACK_NS    1000  /* what it takes a page */
+#define MIN_GIVEN_BACK  256
+#define MAX_GIVEN_BACK  (1 << 20) /* on closing, about a second */
+
+#define ENTRY_PRESENT   (1ULL << 0)
+#define ENTRY_ACCESSED  (1ULL << 5)
+#define ENTRY_PROT_NONE (1ULL << 8)
+#define ENTRY_SPECIAL   (1ULL << 9)
+
+/* Bits of a young page's `found` that the eBPF program does not use. */
+#define TO_BE_PROBED (1ULL << 60) /* part of something large: its struct page alone does not tell all */
+#define SAME_FOLIO   (1ULL << 61) /* in the folio of the page before */
+#define WAS_HUGE     8ULL         /* beside the WAS_ bits in an owed page's address */
+
+struct young_page {
+	uint64_t address, frame, found;
+};
+
+struct owed {
+	uint64_t *page; /* addresses, sorted, with what reclaim knew of them in the low bits */
+	size_t nr, capacity;
+};
+
+struct scanner {
+	struct scan_result result;
+	struct young_page *young;
+	size_t nr_young;
+
+	struct owed owed; /* by the scans before this one, */
+	size_t settled;   /* of which so many have been looked at in this one */
+	struct owed next; /* by this one */
+	struct owed due;  /* to be given back now, */
+	size_t max_due;   /* no more than so many */
+	uint64_t last_ns;
+
+	uint64_t addresses[MAX_PROBES];
+	size_t index[MAX_PROBES];
+
+	bool out_of_memory;
+};
+
+static void *grow(struct scanner *s, void *items, size_t *capacity, size_t size)
+{
+	size_t more = *capacity ? 2 * *capacity : 256;
+	void *grown = realloc(items, more * size);
+
+	if (!grown) {
+		s->out_of_memory = true;
+		return items;
+	}
+	*capacity = more;
+	return grown;
+}
+
+static void append_run(struct scanner *s, struct runs *runs, uint64_t start, uint64_t end, uint64_t page_size)
+{
+	struct run *last = runs->run + runs->nr - 1;
+
+	if (runs->nr && start >= last->start && start <= last->end && last->page_size == page_size) {
+		last->end = end > last->end ? end : last->end;
+		return;
+	}
+	if (runs->nr == runs->capacity)
+		runs->run = grow(s, runs->run, &runs->capacity, sizeof(*runs->run));
+	if (runs->nr < runs->capacity)
+		runs->run[runs->nr++] = (struct run){start, end, page_size};
+}
+
+static void append_owed(struct scanner *s, struct owed *owed, uint64_t page)
+{
+	if (owed->nr == owed->capacity)
+		owed->page = grow(s, owed->page, &owed->capacity, sizeof(*owed->page));
+	if (owed->nr < owed->capacity)
+		owed->page[owed->nr++] = page;
+}
+
+static uint64_t page_of(uint64_t owed)
+{
+	return owed & ~(PAGE_SIZE - 1);
+}
+
+/*
+ * A page that is owed something is young no longer: its time has come. Touching a huge page would set its accessed bit,
+ * and it would be taken for young: that has to wait until nobody looks any more.
+ */
+static void settle(struct scanner *s, uint64_t owed)
+{
+	if (owed & WAS_HUGE || s->due.nr >= s->max_due)
+		append_owed(s, &s->next, owed);
+	else
+		append_owed(s, &s->due, owed);
+}
+
+/* A page is about to be cleared. What it was when it was first cleared is what it is owed, however often that is done. */
+static void owe(struct scanner *s, uint64_t address, uint64_t before)
+{
+	const struct owed *owed = &s->owed;
+
+	while (s->settled < owed->nr && page_of(owed->page[s->settled]) < address)
+		settle(s, owed->page[s->settled++]);
+	if (s->settled < owed->nr && page_of(owed->page[s->settled]) == address)
+		append_owed(s, &s->next, owed->page[s->settled++]);
+	else
+		append_owed(s, &s->next, address | before);
+}
+
+/* Give back what is due to pages that are still there: touching one that is not would bring it back. */
+static void give_back_due(struct page_table *pt, const uint64_t *due, size_t nr)
+{
+	uint64_t addresses[256];
+	const size_t batch = sizeof(addresses) / sizeof(*addresses);
+
+	for (size_t first = 0; first < nr; first += batch) {
+		size_t n = nr - first < batch ? nr - first : batch;
+
+		for (size_t i = 0; i < n; i++)
+			addresses[i] = page_of(due[first + i]);
+		if (probe(pt, addresses, n, WANT_NONE) != PT_OK)
+			return;
+		for (size_t i = 0; i < n; i++)
+			give_back(pt, due[first + i] & (WAS_ACTIVE | WAS_REFERENCED | WAS_YOUNG), addresses[i],
+				  loaded.probes[i].found);
+		touch(pt);
+	}
+}
+
+/* Clear the ranges that are laid out; note those that the kernel refused. */
+static void clear_all(struct page_table *pt)
+{
+	struct scanner *s = pt->scanner;
+
+	for (size_t i = 0; i < pt->nr_ranges; i++) {
+		i = clear_from(pt, i);
+		if (i < pt->nr_ranges) {
+			uint64_t start = (uint64_t)pt->ranges[i].iov_base;
+
+			append_run(s, &s->result.uncleared, start, start + pt->ranges[i].iov_len, PAGE_SIZE);
+		}
+	}
+	pt->nr_ranges = 0;
+}
+
+static void clear_folio(struct page_table *pt, const struct young_page *page)
+{
+	struct iovec folio = folio_range(page->address, page->found), *last = pt->ranges + pt->nr_ranges - 1;
+	char *start = folio.iov_base, *end = start + folio.iov_len;
+
+	if (pt->nr_ranges && start <= (char *)last->iov_base + last->iov_len) {
+		if (end > (char *)last->iov_base + last->iov_len)
+			last->iov_len = end - (char *)last->iov_base;
+		return;
+	}
+	if (pt->nr_ranges == MAX_RANGES)
+		clear_all(pt);
+	pt->ranges[pt->nr_ranges++] = folio;
+}
+
+static uint64_t state_before(uint64_t found)
+{
+	return WAS_YOUNG | (found & FOUND_ACTIVE ? WAS_ACTIVE : 0) | (found & FOUND_REFERENCED ? WAS_REFERENCED : 0) |
+	       (level_of(found) == 1 ? 0 : WAS_HUGE);
+}
+
+/* Have the accessed bit of a young page cleared, or note that it will not be. */
+static void clear_page(struct page_table *pt, const struct young_page *page, uint64_t size)
+{
+	struct scan_result *result = &pt->scanner->result;
+
+	if (page->found & (FOUND_HUGETLB | FOUND_FAILED)) {
+		append_run(pt->scanner, &result->uncleared, page->address, page->address + size, PAGE_SIZE);
+		return;
+	}
+	/* Not on the LRU are pages so new that they still are in a batch of some processor's. */
+	if (needs_clear_refs(pt, page->address, page->found) || !(page->found & FOUND_ON_LRU)) {
+		append_run(pt->scanner, &result->refs, page->address, page->address + size, PAGE_SIZE);
+		if (page->found & FOUND_FILE)
+			result->refs_file = true;
+		else
+			result->refs_anon = true;
+		return;
+	}
+	if (page->found & SAME_FOLIO)
+		return; /* cleared with the first page */
+	owe(pt->scanner, page->address, state_before(page->found));
+	clear_folio(pt, page);
+}
+
+/* Judge all young pages of this run: what each is has been found out. */
+static void judge(struct page_table *pt, bool clear)
+{
+	struct scanner *s = pt->scanner;
+
+	for (size_t i = 0; i < s->nr_young; i++) {
+		const struct young_page *page = s->young + i;
+		uint64_t size = page_size_of(page->found);
+
+		if (!(page->found & (FOUND_ORDINARY | FOUND_FAILED)))
+			continue;
+		append_run(s, &s->result.young, page->address, page->address + size, size);
+		if (clear)
+			clear_page(pt, page, size);
+	}
+	s->nr_young = 0;
+	clear_all(pt);
+}
+
+/* What a young page is, by its struct page; of something large that does not tell all. */
+static void look_at_struct(struct young_page *page, const unsigned char *bytes, uint64_t *last_head)
+{
+	const struct request *request = loaded.request;
+	uint64_t flags, head;
+	int mapcount;
+
+	memcpy(&flags, bytes, sizeof(flags));
+	memcpy(&head, bytes + request->compound_head_at, sizeof(head));
+	memcpy(&mapcount, bytes + request->mapcount_at, sizeof(mapcount));
+	if (head & 1 || flags & request->flag_head) {
+		head = head & 1 ? head - 1 : request->vmemmap + page->frame / PAGE_SIZE * SIZE_OF_STRUCT_PAGE;
+		page->found |= head == *last_head ? SAME_FOLIO : TO_BE_PROBED;
+		*last_head = head;
+		return;
+	}
+	*last_head = 0;
+	if (flags & request->flag_reserved)
+		return;
+	page->found |= FOUND_ORDINARY | (flags & request->flag_lru ? FOUND_ON_LRU : 0) |
+		       (flags & request->flag_active ? FOUND_ACTIVE : 0) |
+		       (flags & request->flag_referenced ? FOUND_REFERENCED : 0) | (mapcount > 0 ? FOUND_SHARED : 0);
+}
+
+/* Read struct page of the runs of frames that are laid out: those of the pages from `page` on. */
+static struct young_page *read_structs(struct young_page *page, size_t nr_runs, uint64_t *last_head)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+
+	loaded.request->nr_frame_runs = nr_runs;
+	if (bpf_prog_test_run_opts(bpf_program__fd(loaded.read_page_structs), &options))
+		for (size_t i = 0; i < nr_runs; i++)
+			loaded.frame_runs[i].nr = 0;
+	for (size_t i = 0; i < nr_runs; i++) {
+		uint64_t frame = loaded.frame_runs[i].frame;
+
+		for (size_t k = 0; k < MAX_FRAMES && page->frame == frame + k * PAGE_SIZE; k++, page++) {
+			if (k >= loaded.frame_runs[i].nr)
+				page->found |= TO_BE_PROBED;
+			else
+				look_at_struct(page, loaded.page_structs[i].bytes[k], last_head);
+		}
+	}
+	return page;
+}
+
+/* Read struct page of all young pages that are mapped by PTEs; the rest is to be probed. */
+static void look_at_structs(struct scanner *s)
+{
+	struct young_page *laid_out = s->young;
+	struct frame_run *run = loaded.frame_runs;
+	size_t nr = 0;
+	uint64_t last_head = 0;
+
+	for (size_t i = 0; i < s->nr_young; i++) {
+		const struct young_page *page = s->young + i;
+
+		if (nr && page->frame == run[nr - 1].frame + run[nr - 1].nr * PAGE_SIZE && run[nr - 1].nr < MAX_FRAMES) {
+			run[nr - 1].nr++;
+			continue;
+		}
+		if (nr == MAX_FRAME_RUNS) {
+			laid_out = read_structs(laid_out, nr, &last_head);
+			nr = 0;
+		}
+		run[nr++] = (struct frame_run){.frame = page->frame, .nr = 1};
+	}
+	if (nr)
+		read_structs(laid_out, nr, &last_head);
+}
+
+/* A probe tells what the page is, unless it has changed since it was seen to be young. */
+static uint64_t probed(uint64_t before, uint64_t found)
+{
+	bool same = found & FOUND_YOUNG && level_of(found) == level_of(before);
+
+	return same ? found : before | FOUND_FAILED;
+}
+
+/* Probe large folios and huge pages, each at its first young page. */
+static int probe_large(struct page_table *pt)
+{
+	struct scanner *s = pt->scanner;
+	size_t nr = 0;
+
+	for (size_t i = 0; i <= s->nr_young; i++) {
+		if (nr && (i == s->nr_young || nr == MAX_PROBES)) {
+			int result = probe(pt, s->addresses, nr, WANT_ALL);
+
+			if (result != PT_OK)
+				return result;
+			for (size_t k = 0; k < nr; k++)
+				s->young[s->index[k]].found =
+					probed(s->young[s->index[k]].found, loaded.probes[k].found);
+			nr = 0;
+		}
+		if (i < s->nr_young && s->young[i].found & TO_BE_PROBED) {
+			s->index[nr] = i;
+			s->addresses[nr++] = s->young[i].address;
+		}
+	}
+	for (size_t i = 1; i < s->nr_young; i++)
+		if (s->young[i].found & SAME_FOLIO)
+			s->young[i].found = s->young[i - 1].found | SAME_FOLIO;
+	return PT_OK;
+}
+
+static void append_young(struct scanner *s, uint64_t address, uint64_t entry, uint64_t found)
+{
+	uint64_t size = page_size_of(found);
+
+	/* The kernel inverts the frame of an entry that is not present, against L1TF. */
+	if (!(entry & ENTRY_PRESENT))
+		entry = ~entry;
+	s->young[s->nr_young++] = (struct young_page){
+		.address = address,
+		.frame = entry & loaded.request->frame_mask & ~(size - 1),
+		.found = found | FOUND_PRESENT | FOUND_YOUNG,
+	};
+}
+
+static uint64_t is_page(uint64_t entry)
+{
+	return (entry / ENTRY_PRESENT | entry / ENTRY_PROT_NONE) & ~(entry / ENTRY_SPECIAL) & 1;
+}
+
+/* How many pages a table maps; and all of its bits together. Most tables are of cold memory, and this is all they cost. */
+__attribute__((target_clones("avx2", "default"))) static uint64_t count_pages(const uint64_t *entries, size_t nr,
+									      uint64_t *all)
+{
+	uint64_t nr_pages = 0, any = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		any |= entries[i];
+		nr_pages += is_page(entries[i]);
+	}
+	*all = any;
+	return nr_pages;
+}
+
+static void take_table(struct scanner *s, const struct scanned *table, const uint64_t *entries)
+{
+	uint64_t all;
+
+	s->result.resident += count_pages(entries, table->nr, &all) * PAGE_SIZE;
+	if (!(all & ENTRY_ACCESSED))
+		return;
+	for (size_t i = 0; i < table->nr; i++)
+		if (entries[i] & ENTRY_ACCESSED && is_page(entries[i]))
+			append_young(s, table->address + i * PAGE_SIZE, entries[i], table->found);
+}
+
+/* Find out about all that this run of the program has copied. */
+static int take(struct page_table *pt, bool clear)
+{
+	struct scanner *s = pt->scanner;
+	int result;
+
+	for (size_t i = 0; i < loaded.request->nr_scanned; i++) {
+		const struct scanned *record = loaded.scanned + i;
+
+		if (level_of(record->found) == 1)
+			take_table(s, record, loaded.tables[i]);
+		else
+			append_young(s, record->address, record->entry, record->found);
+	}
+	look_at_structs(s);
+	result = probe_large(pt);
+	if (result == PT_OK)
+		judge(pt, clear);
+	return result;
+}
+
+/* Scan the ranges that are laid out: as many runs as it takes. */
+static int scan_ranges(struct page_table *pt, bool clear)
+{
+	struct request *request = loaded.request;
+	int nr_stalls = 0, result;
+
+	request->range = 0;
+	request->position = 0;
+	while (request->range < request->nr_ranges) {
+		uint64_t position = request->position;
+
+		result = view_call(pt, &pt->scanning);
+		if (result == PT_OK)
+			result = take(pt, clear);
+		if (result != PT_OK)
+			return result;
+		nr_stalls = request->position == position ? nr_stalls + 1 : 0;
+		if (nr_stalls == MAX_STALLS) {
+			pt->scanner->result.complete = false;
+			break;
+		}
+	}
+	return PT_OK;
+}
+
+static int scan_all(struct page_table *pt, const uint64_t *start, const uint64_t *end, size_t n, bool clear)
+{
+	struct request *request = loaded.request;
+
+	request->scan_failed = 0;
+	request->huge_resident = 0;
+	for (size_t first = 0; first < n; first += MAX_SCAN_RANGES) {
+		size_t nr = n - first < MAX_SCAN_RANGES ? n - first : MAX_SCAN_RANGES;
+		int result;
+
+		for (size_t i = 0; i < nr; i++)
+			loaded.scan_ranges[i] = (struct scan_range){start[first + i], end[first + i]};
+		request->nr_ranges = nr;
+		result = scan_ranges(pt, clear);
+		if (result != PT_OK)
+			return result;
+	}
+	pt->scanner->result.resident += request->huge_resident;
+	pt->scanner->result.failed_reads = request->scan_failed;
+	return PT_OK;
+}
+
+/* What is owed by earlier scans to pages that this one has not come to, and what is due now. */
+static void settle_all(struct page_table *pt)
+{
+	struct scanner *s = pt->scanner;
+	struct owed owed = s->owed;
+
+	while (s->settled < owed.nr)
+		settle(s, owed.page[s->settled++]);
+	give_back_due(pt, s->due.page, s->due.nr);
+	s->owed = s->next;
+	s->next = owed;
+}
+
+static void begin(struct scanner *s)
+{
+	struct scan_result *result = &s->result;
+	uint64_t begin_ns = now_ns();
+
+	result->young.nr = result->refs.nr = result->uncleared.nr = 0;
+	result->complete = true;
+	result->resident = 0;
+	result->refs_file = result->refs_anon = false;
+	result->begin_ns = begin_ns;
+	s->nr_young = 0;
+	s->settled = 0;
+	s->next.nr = 0;
+	s->due.nr = 0;
+	s->max_due = (begin_ns - s->last_ns) * GIVE_BACK_SHARE / GIVE_BACK_NS;
+	if (s->max_due < MIN_GIVEN_BACK)
+		s->max_due = MIN_GIVEN_BACK;
+}
+
+static int scan(struct page_table *pt, const uint64_t *start, const uint64_t *end, size_t n, bool clear)
+{
+	struct scanner *s = pt->scanner;
+	int result;
+
+	if (loaded.request->page_size_of_struct != SIZE_OF_STRUCT_PAGE)
+		return PT_NO_SCAN;
+	if (!pt->scanning.link && view_open(pt, &pt->scanning, loaded.scan_task))
+		return PT_FAILED;
+	begin(s);
+	pt->nr_ranges = 0;
+	result = scan_all(pt, start, end, n, clear);
+	s->result.end_ns = now_ns();
+	if (result != PT_OK)
+		return result;
+	if (clear) {
+		settle_all(pt);
+		s->last_ns = s->result.begin_ns;
+	}
+	return s->out_of_memory ? PT_FAILED : PT_OK;
+}
+
+static struct scanner *scanner_open(void)
+{
+	struct scanner *s = calloc(1, sizeof(*s));
+
+	if (s)
+		s->young = malloc(MAX_YOUNG * sizeof(*s->young));
+	if (s && s->young)
+		return s;
+	free(s);
+	return NULL;
+}
+
+int page_table_scan(struct page_table *pt, const uint64_t *start, const uint64_t *end, size_t n, bool clear,
+		    const struct scan_result **found)
+{
+	int result;
+
+	if (!pt->scanner)
+		pt->scanner = scanner_open();
+	if (!pt->scanner)
+		return PT_FAILED;
+	*found = &pt->scanner->result;
+	pthread_mutex_lock(&loaded.lock);
+	result = scan(pt, start, end, n, clear);
+	pthread_mutex_unlock(&loaded.lock);
+	return result;
+}
+
+void scanner_forget(struct page_table *pt)
+{
+	view_close(&pt->scanning);
+	if (pt->scanner)
+		pt->scanner->owed.nr = 0;
+}
+
+void scanner_close(struct page_table *pt)
+{
+	struct scanner *s = pt->scanner;
+
+	if (s) {
+		pthread_mutex_lock(&loaded.lock);
+		give_back_due(pt, s->owed.page, s->owed.nr < MAX_GIVEN_BACK ? s->owed.nr : MAX_GIVEN_BACK);
+		pthread_mutex_unlock(&loaded.lock);
+		free(s->result.young.run);
+		free(s->result.refs.run);
+		free(s->result.uncleared.run);
+			free(s->owed.page);
+		free(s->next.page);
+		free(s->due.page);
+		free(s->young);
+		free(s);
+	}
+	pt->scanner = NULL;
+	view_close(&pt->scanning);
+}

@@ -1,0 +1,72 @@
+"""Every page, against what the workload has logged."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vadamon
+from tests.live.conftest import MIB, overlap
+from vadamon import Attrs
+from vadamon.workload import Area, Sweep, Workload
+
+VADAMON = Path(sys.executable).with_name("vadamon")
+EVERY_100_MS = Attrs(sample_us=100_000, aggr_us=1_000_000, max_nr_regions=100_000)
+
+
+def scan(pid, nr_snapshots):
+    with vadamon.scan(pid, EVERY_100_MS, budget=None) as snapshots:
+        return [snapshot for _, snapshot in zip(range(nr_snapshots), snapshots, strict=False)]
+
+
+@pytest.mark.parametrize("kind", ["private", "huge", "shared", "file"])
+def test_pages_are_told_apart_exactly(kind):
+    sweeps = [Sweep(offset=16 * MIB, length=8 * MIB), Sweep(offset=32 * MIB, length=2 * MIB)]
+    with Workload([Area("a", kind=kind, size=64 * MIB, patterns=sweeps)]) as workload:
+        start = workload.areas["a"].start
+        snapshots = scan(workload.pid, 3)[1:]
+    for snapshot in snapshots:
+        area = overlap(snapshot, start, start + 64 * MIB)
+        hot = overlap(snapshot, start + 16 * MIB, start + 24 * MIB) + overlap(
+            snapshot, start + 32 * MIB, start + 34 * MIB
+        )
+        found = snapshot.nr_accesses >= snapshot.nr_samples // 2
+        known = ~snapshot.unknown
+        assert area[known].sum() >= 0.95 * 64 * MIB
+        true_positives = hot[found & known].sum()
+        assert true_positives == hot[known].sum()
+        assert true_positives == area[found & known].sum()
+
+
+def test_huge_pages_are_not_split_and_the_target_goes_on():
+    with Workload([Area("a", kind="huge", size=64 * MIB, patterns=[Sweep(length=16 * MIB)])]) as workload:
+        rollup = Path(f"/proc/{workload.pid}/smaps_rollup")
+
+        def huge_kib():
+            return int(rollup.read_text().split("AnonHugePages:")[1].split()[0])
+
+        before = huge_kib()
+        scan(workload.pid, 3)
+        assert huge_kib() == before
+
+
+def test_record_scan(tmp_path):
+    path = tmp_path / "x.vadamon"
+    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(offset=4 * MIB, length=4096)])]) as workload:
+        address = workload.areas["a"].start + 4 * MIB
+        done = subprocess.run(
+            [VADAMON, "record", "--scan", "--sample", "50ms", "--duration", "2s", "-o", path, str(workload.pid)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "every page is looked at each 50 ms; a snapshot each 500 ms" in done.stderr
+    last = list(vadamon.open(path))[-1]
+    # One page of 16,384, which sampling would hardly ever meet.
+    at = int(np.searchsorted(last.start, address, side="right")) - 1
+    assert (int(last.start[at]), int(last.end[at])) == (address, address + 4096)
+    assert last.nr_accesses[at] >= 9
