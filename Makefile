@@ -3,13 +3,23 @@ VENV    := .venv
 PY      := $(VENV)/bin/python
 SOURCES := $(shell find src -type f -not -name '*.pyc') pyproject.toml meson.build meson.options
 
-.PHONY: demo test lint bench build clean
+.PHONY: demo test test-vm vm-kernel lint bench build clean
 
 demo: build
 	scripts/as-root $(VENV)/bin/vadamon demo
 
 test: build lint
+	scripts/system-packages lab
 	scripts/as-root $(PY) -m pytest $(PYTEST_ARGS)
+
+# All tests in all kernels of the lab, under QEMU.
+test-vm: build vm-kernel
+	VADAMON_VM=all $(PY) -m pytest tests/vm $(PYTEST_ARGS)
+
+# The kernel with the idle page bitmap: about ten minutes, once.
+vm-kernel: build
+	scripts/system-packages lab kernel
+	$(PY) -m tests.vm built
 
 lint: build
 	$(VENV)/bin/ruff check .

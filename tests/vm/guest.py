@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Result:
 
 def check_tools() -> None:
     """Raise LabError where a tool that the lab needs is not installed."""
-    missing = [tool for tool in (QEMU, "busybox", "cpio", "ldd") if not shutil.which(tool)]
+    missing = [tool for tool in (QEMU, "busybox", "cpio", "ldd", "setpriv") if not shutil.which(tool)]
     if missing:
         raise LabError(f"the lab needs {', '.join(missing)}: run scripts/system-packages lab")
 
@@ -87,7 +88,9 @@ def _boot(
         *("-serial", f"file:{console}", "-serial", f"file:{output}", "-serial", f"file:{results}"),
         *("-drive", f"file={image},if=none,id=root,format=raw,snapshot=on", "-device", "nvme,drive=root,serial=root"),
     ]
-    with subprocess.Popen(["nice", "-n", "5", *map(str, arguments)], stderr=subprocess.PIPE, text=True) as qemu:
+    # Others come first on this machine, and a guest ends with us, however we end.
+    wrapped = ["nice", "-n", "5", "setpriv", "--pdeathsig", "KILL", *map(str, arguments)]
+    with subprocess.Popen(wrapped, stderr=subprocess.PIPE, text=True) as qemu:
         try:
             follower = _follow(output) if live else contextlib.nullcontext()
             with follower:
@@ -105,7 +108,7 @@ def _boot(
 
 
 @contextlib.contextmanager
-def _follow(output: Path):  # type: ignore[no-untyped-def]
+def _follow(output: Path) -> Iterator[None]:
     """Show what is written to a file while it is."""
     tail = subprocess.Popen(["tail", "-n", "+1", "-s", "0.2", "-F", output], stderr=subprocess.DEVNULL)
     try:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ PARTS = ("tests", "benchmarks", "pyproject.toml")
 _LEFT_OUT = shutil.ignore_patterns("site-packages", "test", "idlelib", "tkinter", "ensurepip", "config-*", "*.a")
 _SITE_LEFT_OUT = shutil.ignore_patterns("vadamon", "vadamon-*", "mypy", "mypyc", "pip", "Cython", "mesonbuild", "include")
 _ROOM_MIB = 256
+_KEPT_FOR_S = 7 * 24 * 3600
 
 
 def root_image() -> Path:
@@ -43,7 +45,16 @@ def root_image() -> Path:
             _fill(root, site)
             _make_file_system(root, made)
             made.rename(image)
+        _forget_unused(image.parent)
+    image.touch()
     return image
+
+
+def _forget_unused(images: Path) -> None:
+    """Remove images that no guest was started from for a week: each is of about a gigabyte."""
+    for image in images.iterdir():
+        if time.time() - image.stat().st_mtime > _KEPT_FOR_S:
+            image.unlink()
 
 
 def initramfs(folder: Path, command: str) -> Path:
@@ -54,9 +65,9 @@ def initramfs(folder: Path, command: str) -> Path:
     shutil.copy(INIT, root / "init")
     (root / "init").chmod(0o755)
     fresh = root / "fresh"
-    for part in PARTS:
-        _copy(CHECKOUT / part, fresh)
-    _copy(Path(vadamon.__file__).parent, fresh)
+    installed = Path(vadamon.__file__).parent
+    for path in (*(CHECKOUT / part for part in PARTS), installed, *installed.parent.glob("vadamon-*.dist-info")):
+        _copy(path, fresh)
     (fresh / "command").write_text(command)
     archive = folder / "initramfs.cpio"
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
@@ -80,7 +91,7 @@ def _copy(source: Path, root: Path) -> None:
 
 
 def _fill(root: Path, site: Path) -> None:
-    for name in ("bin", "sbin", "dev", "proc", "sys", "tmp", "run", "root", "etc", "usr/bin", "usr/sbin"):
+    for name in ("bin", "sbin", "dev", "proc", "sys", "tmp", "var/tmp", "run", "root", "etc", "usr/bin", "usr/sbin"):
         (root / name).mkdir(parents=True, exist_ok=True)
     shutil.copy(_busybox(), root / "bin/busybox")
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
@@ -115,7 +126,7 @@ def _needed_libraries(programs: Iterable[Path]) -> set[Path]:
     found: set[Path] = set()
     for program in programs:
         listed = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-        found.update(Path(path) for path in re.findall(r"(/\S+) \(0x", listed) if "/root/" not in path[:0])
+        found.update(map(Path, re.findall(r"(/\S+) \(0x", listed)))
     return {path for path in found if path.exists()}
 
 

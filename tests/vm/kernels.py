@@ -103,7 +103,7 @@ def build() -> Kernel:
     if not image.exists():
         missing = [tool for tool in _BUILD_TOOLS if not shutil.which(tool)]
         if missing:
-            raise LabError(f"to build the kernel {', '.join(missing)} must be installed: run scripts/system-packages lab")
+            raise LabError(f"to build the kernel {', '.join(missing)} must be installed: run scripts/system-packages kernel")
         with tempfile.TemporaryDirectory(dir=cache()) as folder:
             print(f"building Linux {version} with the idle page bitmap: about ten minutes", flush=True)
             _compile(Path(folder))
