@@ -81,8 +81,8 @@ def _boot(
         *(QEMU, "-accel", "tcg,thread=multi", "-cpu", cpu, "-smp", "2", "-m", str(memory_mib)),
         *("-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-no-reboot"),
         # Without PCID, page-table isolation flushes the TLB at each kernel entry: else it would hide accesses, as an
-        # emulated TLB has room for more than a real one.
-        *("-kernel", kernel.image, "-append", f"console=ttyS0 quiet panic=-1 pti=on {MARK}"),
+        # emulated TLB has room for more than a real one. The kernel would take QEMU's time-stamp counter for unstable.
+        *("-kernel", kernel.image, "-append", f"console=ttyS0 quiet panic=-1 pti=on tsc=reliable {MARK}"),
         *("-initrd", initramfs(folder, script)),
         # ttyS0, S1 and S2: a serial port is the one road out that every kernel has built in.
         *("-serial", f"file:{console}", "-serial", f"file:{output}", "-serial", f"file:{results}"),
