@@ -25,6 +25,8 @@ class Options:
     """Take in descendants too, those of now and those to come."""
     clear_budget: float = DEFAULT_CLEAR_BUDGET
     """Share of one core that may be spent on clearing what can only be cleared all at once."""
+    flush_budget: float | None = None
+    """Share of its time that a target may lose to flushes of its TLB; if not given, as the backend has it."""
     clock: "Clock | None" = None
 
 
@@ -52,16 +54,26 @@ class Backend:
 
 
 def _open_page_table(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
-    from vadamon.address_space.page_table import PageTableAddressSpace
+    from vadamon.address_space.page_table import DEFAULT_FLUSH_BUDGET, PageTableAddressSpace
     from vadamon.monitors.live import ProcessMonitor
 
     return ProcessMonitor(
         pids,
         attrs,
-        open_space=partial(PageTableAddressSpace, clear_budget=options.clear_budget),
+        open_space=partial(
+            PageTableAddressSpace,
+            clear_budget=options.clear_budget,
+            flush_budget=options.flush_budget or DEFAULT_FLUSH_BUDGET,
+        ),
         follow_children=options.follow_children,
         clock=options.clock,
     )
+
+
+def _open_kernel(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
+    from vadamon.monitors.kernel import KernelMonitor
+
+    return KernelMonitor(pids, attrs, follow_children=options.follow_children, clock=options.clock)
 
 
 def _open_referenced(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
@@ -114,6 +126,13 @@ BACKENDS = {
             rights="CAP_BPF, CAP_PERFMON and CAP_SYS_NICE; for processes of other users CAP_SYS_PTRACE too; for memory "
             "of theirs that several processes map CAP_DAC_OVERRIDE too",
             open=_open_page_table,
+        ),
+        Backend(
+            "kernel",
+            shows="what the kernel's own DAMON finds",
+            how="a kdamond of our own, by sysfs and the tracepoint damon_aggregated",
+            rights="CAP_DAC_OVERRIDE, which is not much less than root",
+            open=_open_kernel,
         ),
         Backend(
             "referenced",

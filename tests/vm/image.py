@@ -27,7 +27,9 @@ PARTS = ("tests", "benchmarks", "pyproject.toml")
 """What a guest has of the checkout, beside vadamon as it is installed."""
 # Python's own tests, the packages of others, and tools that no test runs.
 _LEFT_OUT = shutil.ignore_patterns("site-packages", "test", "idlelib", "tkinter", "ensurepip", "config-*", "*.a")
-_SITE_LEFT_OUT = shutil.ignore_patterns("vadamon", "vadamon-*", "mypy", "mypyc", "pip", "Cython", "mesonbuild", "include")
+_SITE_LEFT_OUT = shutil.ignore_patterns(
+    "vadamon", "vadamon-*", "mypy", "mypyc", "pip", "Cython", "mesonbuild", "include"
+)
 _ROOM_MIB = 256
 _KEPT_FOR_S = 7 * 24 * 3600
 
@@ -72,7 +74,9 @@ def initramfs(folder: Path, command: str) -> Path:
     archive = folder / "initramfs.cpio"
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
     with archive.open("wb") as output:
-        subprocess.run(["cpio", "--quiet", "-o", "-H", "newc"], cwd=root, input=names.encode(), stdout=output, check=True)
+        subprocess.run(
+            ["cpio", "--quiet", "-o", "-H", "newc"], cwd=root, input=names.encode(), stdout=output, check=True
+        )
     return archive
 
 

@@ -55,7 +55,10 @@ def _show(package: str) -> dict[str, str]:
     if not shutil.which("apt-cache"):
         raise LabError("the lab's kernels come through apt, which this machine does not have")
     shown = subprocess.run(
-        ["apt-cache", "show", "--no-all-versions", package], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ["apt-cache", "show", "--no-all-versions", package],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     return dict(re.findall(r"^([A-Z][\w-]*): (.*)$", shown.stdout, re.MULTILINE))
 
@@ -64,7 +67,11 @@ def _unpack(package: str, folder: Path) -> None:
     """Download a package and unpack it, without installing it."""
     with tempfile.TemporaryDirectory() as download:
         done = subprocess.run(
-            ["apt-get", "download", "-qq", package], cwd=download, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            ["apt-get", "download", "-qq", package],
+            cwd=download,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         packages = list(Path(download).glob("*.deb"))
         if done.returncode or not packages:
@@ -103,7 +110,9 @@ def build() -> Kernel:
     if not image.exists():
         missing = [tool for tool in _BUILD_TOOLS if not shutil.which(tool)]
         if missing:
-            raise LabError(f"to build the kernel {', '.join(missing)} must be installed: run scripts/system-packages kernel")
+            raise LabError(
+                f"to build the kernel {', '.join(missing)} must be installed: run scripts/system-packages kernel"
+            )
         with tempfile.TemporaryDirectory(dir=cache()) as folder:
             print(f"building Linux {version} with the idle page bitmap: about ten minutes", flush=True)
             _compile(Path(folder))

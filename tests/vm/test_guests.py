@@ -17,6 +17,9 @@ SHORT = (
     "tests/live/test_page_table.py::test_just_the_pages_that_are_touched_are_young",
     "tests/live/test_page_table.py::test_young_is_what_was_touched_since_mkold_and_nothing_else",
     "tests/live/test_scanned_pages.py::test_scanned_snapshots_are_exact",
+    "tests/vm/inside/test_kernel.py::test_hot_and_cold_memory_are_told_apart[True]",
+    "tests/vm/inside/test_kernel.py::TestSomebodyElses",
+    "tests/vm/inside/test_kernel.py::TestHoweverItEnds::test_by_kill_9",
 )
 PAGES = ("tests/live/test_page_table.py", "tests/live/test_scanned_pages.py", "tests/live/test_scanning.py")
 HOT_AND_COLD = ("tests/live/test_accuracy.py",)
@@ -36,6 +39,7 @@ class Run:
 
 RUNS = (
     Run("short", "6.12", SHORT, is_short=True),
+    Run("the kernel's DAMON", "6.12", ("tests/vm/inside/test_kernel.py",)),
     *(
         Run(f"{what}, {'5' if cpu == FIVE_LEVELS else '4'} levels", kernel, tests, cpu)
         for kernel in ("6.1", "6.12")

@@ -76,7 +76,9 @@ def test_what_a_command_leaves_comes_back():
         guest.check_tools()
     except kernels.LabError as error:
         pytest.skip(str(error))
-    script = "uname -r; mkdir $VADAMON_RESULTS/a; seq 300000 > $VADAMON_RESULTS/a/b; grep -c . /proc/self/maps >&2; exit 3"
+    script = (
+        "uname -r; mkdir $VADAMON_RESULTS/a; seq 300000 > $VADAMON_RESULTS/a/b; grep -c . /proc/self/maps >&2; exit 3"
+    )
     result = guest.run(kernel, ["sh", "-c", script])
     assert result.status == 3
     assert result.output.startswith("6.12.")
