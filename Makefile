@@ -3,7 +3,7 @@ VENV    := .venv
 PY      := $(VENV)/bin/python
 SOURCES := $(shell find src -type f -not -name '*.pyc') pyproject.toml meson.build meson.options
 
-.PHONY: demo test test-vm vm-kernel lint bench build clean
+.PHONY: demo test test-vm vm-kernel lint bench bench-vm build clean
 
 demo: build
 	scripts/as-root $(VENV)/bin/vadamon demo
@@ -28,6 +28,11 @@ lint: build
 
 bench: build
 	scripts/as-root $(PY) -m benchmarks
+
+# Side by side with the kernel's own DAMON, in guests: about ten minutes.
+bench-vm: build vm-kernel
+	$(PY) -m tests.vm --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
+	$(PY) -m tests.vm --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
 
 build: $(VENV)/installed
 
