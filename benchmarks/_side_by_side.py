@@ -135,13 +135,10 @@ def row(workload: str, backend: str, found: Accuracy, watched: Watched) -> str:
 def main() -> None:
     """Print the table, of the backends that are named on the command line of the guest, or of all that sample."""
     names = os.environ.get("VADAMON_BACKENDS", "kernel page-table").split()
-    print(
-        f"Linux {os.uname().release}; {SECONDS} s, the first {SETTLING_S} left out; 5 ms/100 ms/1 s, 10 to 1000 regions.\n"
-    )
-    print(
-        "| workload | backend | precision | recall | F1 | move seen after | kdamond | own process | regions | interval |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(f"Linux {os.uname().release}, {SECONDS} s, of which {SETTLING_S} do not count; 5 ms/100 ms/1 s.\n")
+    head = "workload | backend | precision | recall | F1 | move seen after | kdamond | own process | regions | interval"
+    print(f"| {head} |")
+    print(f"|{' --- |' * 10}")
     for workload, area in WORKLOADS.items():
         for name in names:
             print(row(workload, name, *compare(area, name)), flush=True)

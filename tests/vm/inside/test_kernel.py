@@ -52,6 +52,12 @@ def hot_workload():
         yield workload
 
 
+@pytest.fixture
+def workload():
+    with Workload([Area("a", size=4 * MIB, patterns=[Sweep(length=MIB)])]) as workload:
+        yield workload
+
+
 def take(monitor, seconds):
     snapshots = []
     for snapshot in monitor:
@@ -69,7 +75,7 @@ def test_hot_and_cold_memory_are_told_apart(hot_workload, monkeypatch, has_trace
     with KernelMonitor([hot_workload.pid], Attrs()) as monitor:
         assert monitor.thread_id > 0
         begun_ns = time.monotonic_ns()
-        snapshots = take(monitor, 10)
+        snapshots = take(monitor, 8)
         assert monitor.targets[0].mappings.start.tolist().count(area.start) == 1
     assert snapshots[0].start_ns - begun_ns < 1e9
     settled = [s for s in snapshots if s.start_ns >= snapshots[0].start_ns + 5e9]
@@ -102,18 +108,18 @@ def test_the_attributes_are_the_kernels(hot_workload):
     assert snapshots[-1].nr_samples == 20
 
 
-def test_several_processes_and_one_that_ends(hot_workload):
+def test_several_processes_and_one_that_ends(workload):
     with Workload([Area("b", size=16 * MIB)]) as other:
-        with KernelMonitor([hot_workload.pid, other.pid], Attrs()) as monitor:
+        with KernelMonitor([workload.pid, other.pid], Attrs()) as monitor:
             before = take(monitor, 1)
             other.close()
             after = take(monitor, 3)
-        assert {s.target_id for s in before} == {hot_workload.pid, other.pid}
-        assert {s.target_id for s in after[len(after) // 2 :]} == {hot_workload.pid}
+        assert {s.target_id for s in before} == {workload.pid, other.pid}
+        assert {s.target_id for s in after[len(after) // 2 :]} == {workload.pid}
 
 
-def test_it_ends_with_its_target():
-    with Workload([Area("a", size=4 * MIB)]) as workload, KernelMonitor([workload.pid], Attrs()) as monitor:
+def test_it_ends_with_its_target(workload):
+    with KernelMonitor([workload.pid], Attrs()) as monitor:
         next(monitor)
         workload.close()
         assert len(list(monitor)) < 50
@@ -171,15 +177,15 @@ class TestSomebodyElses:
             (p, p.read_text()) for p in sorted(ROOT.rglob("*")) if p.is_file() and p.stat().st_mode & 0o400
         ] == before
 
-    def test_that_took_the_place_of_ours_is_left_alone(self, request):
-        with Workload([Area("a", size=4 * MIB)]) as workload, KernelMonitor([workload.pid], Attrs()) as monitor:
+    def test_that_took_the_place_of_ours_is_left_alone(self, workload, request):
+        with KernelMonitor([workload.pid], Attrs()) as monitor:
             workload.close()
             list(monitor)  # ours ends by itself
             request.getfixturevalue("configured")
         assert (ROOT / "nr_kdamonds").read_text().strip() == "1"
 
-    def test_another_vadamon_is_named(self, hot_workload):
-        with KernelMonitor([hot_workload.pid], Attrs()):
+    def test_another_vadamon_is_named(self, workload):
+        with KernelMonitor([workload.pid], Attrs()):
             with pytest.raises(VadamonError, match="another vadamon uses the kernel's DAMON"):
                 KernelMonitor([os.getpid()], Attrs())
             assert kdamonds() == ("1", 1, ["vadamon"])
@@ -192,8 +198,8 @@ class TestHoweverItEnds:
     """Whatever ends a vadamon, nothing stays; after kill -9, the next one clears up."""
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-    def test_by_a_signal(self, hot_workload, tmp_path, number):
-        command = [VADAMON, "record", "--backend", "kernel", "-o", tmp_path / "x", str(hot_workload.pid)]
+    def test_by_a_signal(self, workload, tmp_path, number):
+        command = [VADAMON, "record", "--backend", "kernel", "-o", tmp_path / "x", str(workload.pid)]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
             wait_for(lambda: kdamonds() == ("1", 1, ["vadamon"]))
             time.sleep(1)
@@ -201,23 +207,23 @@ class TestHoweverItEnds:
             assert process.wait() == 0
         assert list(vadamon.open(tmp_path / "x"))
 
-    def test_by_kill_9(self, hot_workload):
-        command = [sys.executable, "-c", RUN, str(hot_workload.pid)]
+    def test_by_kill_9(self, workload):
+        command = [sys.executable, "-c", RUN, str(workload.pid)]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout.readline() == b"seen\n"
             process.kill()
         assert kdamonds() == ("1", 1, ["vadamon"])
-        with KernelMonitor([hot_workload.pid], Attrs()) as monitor:
+        with KernelMonitor([workload.pid], Attrs()) as monitor:
             assert len(next(monitor)) >= 3
             assert kdamonds() == ("1", 1, ["vadamon"])
 
-    def test_by_an_error_on_the_way(self, hot_workload, monkeypatch):
+    def test_by_an_error_on_the_way(self, workload, monkeypatch):
         def fail(folder):
             raise RuntimeError
 
         monkeypatch.setattr(kernel, "Trace", fail)
         with pytest.raises(RuntimeError):
-            KernelMonitor([hot_workload.pid], Attrs())
+            KernelMonitor([workload.pid], Attrs())
         assert damon_trace.tracefs() is not None
 
 

@@ -12,11 +12,10 @@ import pytest
 
 from tests.live.conftest import MIB, huge_bytes
 from vadamon import Attrs
-from vadamon.address_space.page_idle import BITMAP, PageIdleAddressSpace
+from vadamon.address_space.page_idle import PageIdleAddressSpace
 from vadamon.backends import BACKENDS, Options
 from vadamon.workload import Area, Sweep, Workload
 
-pytestmark = pytest.mark.skipif(not BITMAP.exists(), reason=f"this kernel has no {BITMAP}")
 VADAMON = Path(sys.executable).with_name("vadamon")
 NR_HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
 
