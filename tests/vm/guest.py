@@ -78,8 +78,8 @@ def _boot(
     script = f"cd {shlex.quote(str(CHECKOUT))} && exec {shlex.join(command)}\n"
     console, output, results = folder / "console", folder / "output", folder / "results"
     arguments = [
-        # Time in the guest is counted by instructions, of 2 ns each: on a busy machine a guest takes longer, and does not
-        # see its processors stop.
+        # Time in the guest is counted by instructions, of 2 ns each: on a busy machine a guest takes longer, and does
+        # not see its processors stop.
         *(QEMU, "-accel", "tcg,thread=single", "-icount", "shift=1", "-cpu", cpu, "-smp", "2", "-m", str(memory_mib)),
         *("-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-no-reboot"),
         # Without PCID, page-table isolation flushes the TLB at each kernel entry: else it would hide accesses, as an
