@@ -22,7 +22,7 @@ from vadamon.workload import Area, Log, PlacedArea, Sweep, Workload
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 ATTRS = Attrs()
-SETTLING_S, SECONDS = 5, 25
+SETTLING_S, SECONDS = 5, 20
 # Emulated, a flush of the other processor's TLB takes a hundred times as long as it does; paced by that, the monitor
 # would use one sample in sixteen.
 OPTIONS = Options(flush_budget=1)

@@ -11,7 +11,7 @@ mount -t ext4 -o noatime /dev/nvme0n1 /root || poweroff -f
 cp -a /fresh/. /root/
 cd /root
 for name in proc sys dev; do mount --move /$name /root/$name; done
-mount -t tmpfs tmp /root/tmp
+chmod 1777 tmp var/tmp
 mount -t tmpfs run /root/run
 mkdir -p dev/shm dev/pts run/results
 mount -t tmpfs shm dev/shm
