@@ -31,8 +31,8 @@ bench: build
 
 # Side by side with the kernel's own DAMON, in guests: about ten minutes.
 bench-vm: build vm-kernel
-	$(PY) -m tests.vm --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
-	$(PY) -m tests.vm --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
+	$(PY) -m tests.vm --cpus 1 --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
+	$(PY) -m tests.vm --cpus 1 --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
 
 build: $(VENV)/installed
 

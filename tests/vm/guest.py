@@ -42,6 +42,7 @@ def run(
     command: list[str],
     *,
     cpu: str = "max",
+    nr_cpus: int = 2,
     memory_mib: int = 1024,
     timeout_s: float = 600,
     live: bool = False,
@@ -54,7 +55,7 @@ def run(
     image = root_image()
     for attempt in range(_TRIES):
         with tempfile.TemporaryDirectory(prefix="vadamon-vm-") as folder:
-            result, console = _boot(kernel, image, Path(folder), command, cpu, memory_mib, timeout_s, live)
+            result, console = _boot(kernel, image, Path(folder), command, cpu, nr_cpus, memory_mib, timeout_s, live)
         if result is not None:
             return result
         # Emulation of two processors breaks the kernel's patching of its own code now and then (mended in QEMU 8.1).
@@ -71,6 +72,7 @@ def _boot(
     folder: Path,
     command: list[str],
     cpu: str,
+    nr_cpus: int,
     memory_mib: int,
     timeout_s: float,
     live: bool,
@@ -80,7 +82,8 @@ def _boot(
     arguments = [
         # Time in the guest is counted by instructions, of 2 ns each: on a busy machine a guest takes longer, and does
         # not see its processors stop.
-        *(QEMU, "-accel", "tcg,thread=single", "-icount", "shift=1", "-cpu", cpu, "-smp", "2", "-m", str(memory_mib)),
+        *(QEMU, "-accel", "tcg,thread=single", "-icount", "shift=1"),
+        *("-cpu", cpu, "-smp", str(nr_cpus), "-m", str(memory_mib)),
         *("-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-no-reboot"),
         # Without PCID, page-table isolation flushes the TLB at each kernel entry: else it would hide accesses, as an
         # emulated TLB has room for more than a real one. The kernel would take QEMU's time-stamp counter for unstable.

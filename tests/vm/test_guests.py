@@ -41,7 +41,7 @@ class Run:
 
 RUNS = (
     Run("short", "6.12", SHORT, is_short=True),
-    Run("the kernel's DAMON", "6.12", ("tests/vm/inside/test_kernel.py",)),
+    Run("the kernel's DAMON", "6.12", ("tests/vm/inside/test_kernel.py", "tests/vm/inside/test_nothing_left.py")),
     Run("page-idle", kernels.BUILT, PAGE_IDLE, backend="page-idle"),
     *(
         Run(f"{what}, {'5' if cpu == FIVE_LEVELS else '4'} levels", kernel, tests, cpu)
