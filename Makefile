@@ -2,14 +2,18 @@
 VENV    := .venv
 PY      := $(VENV)/bin/python
 SOURCES := $(shell find src -type f -not -name '*.pyc') pyproject.toml meson.build meson.options
+# What boots other kernels under QEMU, and what builds one (tests/vm).
+LAB_PACKAGES          := qemu-system-x86 busybox-static cpio e2fsprogs
+KERNEL_BUILD_PACKAGES := make flex bison bc libssl-dev dwarves xz-utils
 
-.PHONY: demo test test-vm vm-kernel lint bench bench-vm build clean
+.PHONY: demo test test-vm vm-kernel lint bench bench-vm accuracy build clean
 
 demo: build
 	scripts/as-root $(VENV)/bin/vadamon demo
 
 test: build lint
-	scripts/system-packages lab
+	scripts/system-packages chromium
+	scripts/system-packages $(LAB_PACKAGES)
 	scripts/as-root $(PY) -m pytest $(PYTEST_ARGS)
 
 # All tests in all kernels of the lab, under QEMU.
@@ -18,7 +22,7 @@ test-vm: build vm-kernel
 
 # The kernel with the idle page bitmap: about ten minutes, once.
 vm-kernel: build
-	scripts/system-packages lab kernel
+	scripts/system-packages $(LAB_PACKAGES) $(KERNEL_BUILD_PACKAGES)
 	$(PY) -m tests.vm built
 
 lint: build
@@ -33,6 +37,9 @@ bench: build
 bench-vm: build vm-kernel
 	$(PY) -m tests.vm --cpus 1 --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
 	$(PY) -m tests.vm --cpus 1 --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
+
+accuracy: build  # the tables of docs/accuracy.md
+	$(PY) -m benchmarks accuracy
 
 build: $(VENV)/installed
 

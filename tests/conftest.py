@@ -24,9 +24,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> object:
     report = yield
-    if REQUIRE_LIVE and item.get_closest_marker("live") and report.skipped:
+    if REQUIRE_LIVE and report.skipped and any(map(item.get_closest_marker, ("live", "browser"))):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid}: a live test was skipped where it must run"
+        report.longrepr = f"{item.nodeid}: a test was skipped where it must run"
     return report
 
 

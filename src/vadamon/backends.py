@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vadamon.address_space.clear_refs import DEFAULT_CLEAR_BUDGET
 from vadamon.attrs import Attrs
 from vadamon.errors import VadamonError, VadamonWarning
+from vadamon.recording.header import SCAN
 
 if TYPE_CHECKING:
     from vadamon.clock import Clock
@@ -120,7 +121,7 @@ def scanning(budget: float | None) -> Backend:
     Without a budget, as often as the attributes say.
     """
     return Backend(
-        "scan",
+        SCAN,
         shows="the heat of every page",
         how="all page tables read by an eBPF walk, cleared by process_madvise",
         rights="what page-table needs",

@@ -33,6 +33,14 @@ def subtract(start: Array, end: Array, minus: Ranges) -> tuple[Array, Array, NDA
     return low[kept], high[kept], source
 
 
+def without(ranges: Ranges, minus: Ranges) -> Ranges:
+    """Return the addresses of sorted ranges that lie in none of the sorted ranges ``minus``."""
+    if not len(minus[0]):
+        return ranges
+    start, end, _ = subtract(*ranges, minus)
+    return start, end
+
+
 def sizes_within(ranges: Ranges, start: Array, end: Array) -> NDArray[np.int64]:
     """Return for each of ``[start, end)`` how many of its bytes lie in sorted ranges."""
     return _size_below(ranges, end) - _size_below(ranges, start)

@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from vadamon import Attrs, Header, RecordingWriter, SampleHealth, Snapshot, Target
 
 VADAMON = [sys.executable, "-c", "from vadamon.cli import main; main()"]
 
@@ -21,7 +24,7 @@ def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys\nfrom vadamon.cli import main\nsys.argv = ['vadamon', '--help']\n"
         "try: main()\nexcept SystemExit as e: assert not e.code\n"
-        "print(sorted({'numpy', 'pyarrow', 'rich', 'vadamon.cli.report'} & set(sys.modules)))"
+        "print(sorted({'numpy', 'pyarrow', 'rich', 'matplotlib', 'plotly', 'vadamon.cli.report'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "report" in done.stdout
@@ -119,6 +122,76 @@ def test_every_report_fits_80_columns_and_has_json(service: Path, report: list[s
     assert max(map(len, done.stdout.splitlines())) <= 80
     done = run("report", *(report or ["summary"]), service, "--format", "json")
     assert isinstance(json.loads(done.stdout), list)
+
+
+REPORTS = ["summary", "heatmap", "wss", "regions", "mappings", "diff"]
+
+
+@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize(("suffix", "begin"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("html", b"<!doctype html>")])
+def test_every_report_as_picture_and_page(
+    service: Path, tmp_path: Path, report: str, suffix: str, begin: bytes
+) -> None:
+    out = tmp_path / f"x.{suffix}"
+    done = run("report", report, service, *([service] if report == "diff" else []), "-o", out)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert out.read_bytes().startswith(begin)
+
+
+def test_format_is_told_by_the_suffix_or_by_name(service: Path, tmp_path: Path) -> None:
+    assert run("report", service, "-o", tmp_path / "x", "--format", "png").returncode == 0
+    assert (tmp_path / "x").read_bytes().startswith(b"\x89PNG")
+    done = run("report", "wss", service, "--format", "html")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "vadamon: html needs a file: give -o wss.html; see vadamon report wss --help\n"
+    done = run("report", "wss", service, "-o", tmp_path / "x.gif")
+    assert done.returncode == 2
+    assert done.stderr.startswith("vadamon: no format is known by '.gif': give --format, one of text, json, png")
+
+
+def test_a_picture_of_each_process_and_a_page_of_all(tmp_path: Path) -> None:
+    targets = (Target(1, 4242, "first"), Target(2, 4243, "second"))
+    with RecordingWriter(tmp_path / "two", Header(Attrs(), targets)) as writer:
+        for target in targets:
+            start, end, zero = np.array([0], np.uint64), np.array([4096], np.uint64), np.zeros(1, np.uint32)
+            unknown = np.zeros(1, np.bool_)
+            writer.write_snapshot(
+                Snapshot(target.target_id, 0, 10**8, start, end, zero, zero, 20, unknown, SampleHealth())
+            )
+    done = run("report", "heatmap", tmp_path / "two", "-o", tmp_path / "x.svg")
+    assert done.stderr == f"vadamon: a picture of each process: {tmp_path / 'x-1.svg'} to {tmp_path / 'x-2.svg'}\n"
+    assert "process 4243  second" in (tmp_path / "x-2.svg").read_text()
+    run("report", "heatmap", tmp_path / "two", "-o", tmp_path / "x.html")
+    page = (tmp_path / "x.html").read_text()
+    assert "<h1>process 4242  first</h1>" in page
+    assert "<h1>process 4243  second</h1>" in page
+
+
+def test_options_hold_in_every_format(service: Path, tmp_path: Path) -> None:
+    heap = ("report", "heatmap", service, "--mapping", "[heap]", "--time-range", "5s..10s", "-o")
+    run(*heap, tmp_path / "x.svg")
+    picture = (tmp_path / "x.svg").read_text()
+    assert "[heap]" in picture
+    assert "[stack]" not in picture
+    assert ", 5 s: 50 snapshots" in picture
+    run(*heap, tmp_path / "x.html")
+    page = (tmp_path / "x.html").read_text()
+    assert ", 5 s: 50 snapshots" in page
+    assert "[stack]" not in page
+    run("report", "regions", service, "--access", "90%..", "--sort", "size", "-o", tmp_path / "x.html")
+    assert "4 of 48 regions by size" in (tmp_path / "x.html").read_text()
+    run("report", "wss", service, "--threshold", "95%", "-o", tmp_path / "x.svg")
+    assert "19+ of 20" in (tmp_path / "x.svg").read_text()
+
+
+def test_text_loads_nothing_of_pictures_and_pages(service: Path) -> None:
+    code = (
+        "import sys\nfrom vadamon.cli import main\nsys.argv = ['vadamon', 'report', 'heatmap', sys.argv[1]]\n"
+        "try: main()\nexcept SystemExit as e: assert not e.code\n"
+        "print({'matplotlib', 'plotly'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, service], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
 def test_diff_of_a_recording_with_itself(service: Path) -> None:

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vadamon.monitors.coarsening import coarsen
@@ -38,7 +38,9 @@ def by_search(start, end, nr_accesses, age, unknown, nr_samples, nr_most):
                 costs.append((s * t / (s + t) * ((x - u) ** 2 + (y - v) ** 2), first[i], i))
         if not costs:
             break
-        i = min(costs)[2]
+        (least, _, i), *others = sorted(costs)
+        # Of pairs that differ alike, how the last bit is rounded decides.
+        assume(not others or others[0][0] - least > 1e-9 * others[0][0] + 1e-12)
         (s, x, y), (t, u, v) = groups[i], groups[i + 1]
         groups[i : i + 2] = [(s + t, (x * s + u * t) / (s + t), (y * s + v * t) / (s + t))]
         del first[i + 1]

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 import vadamon
 from vadamon import Attrs, Header, Mapping, Mappings, Recording, RecordingWriter, SampleHealth, Snapshot, Target
+from vadamon.clock import VirtualClock
 from vadamon.errors import VadamonError, VadamonWarning
-from vadamon.recording import writer as writer_module
 from vadamon.recording.framing import BLANK_SEAL, SEAL_KEY, seal
 
 HEADER = Header(
@@ -140,13 +140,12 @@ def test_a_second_of_snapshots_is_the_most_that_is_unwritten(tmp_path: Path) -> 
     assert len(list(Recording(path))) == 35
 
 
-def test_snapshots_that_waited_a_second_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now_ns = 0
-    monkeypatch.setattr(writer_module.time, "monotonic_ns", lambda: now_ns)
-    writer = RecordingWriter(tmp_path / "r", HEADER)
+def test_snapshots_that_waited_a_second_are_written(tmp_path: Path) -> None:
+    clock = VirtualClock()
+    writer = RecordingWriter(tmp_path / "r", HEADER, clock)
     writer.write_snapshot(snapshot([0], [1]))
     before = (tmp_path / "r").stat().st_size
-    now_ns = 1_000_000_000
+    clock.sleep_until_ns(1_000_000_000)
     writer.write_snapshot(snapshot([0], [1]))
     assert (tmp_path / "r").stat().st_size > before
     writer.close()

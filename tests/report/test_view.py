@@ -46,9 +46,17 @@ def test_times(recording):
 
 def test_zoom_finds_the_hottest(recording):
     (heatmap,) = heatmaps(recording, view=View().zoomed(recording))
-    low, high = drawn(heatmap)
-    assert low <= 32 * KIB
-    assert high == 48 * KIB
+    assert drawn(heatmap) == (32 * KIB, 48 * KIB)
+
+
+def test_zoom_finds_a_small_hot_spot_beside_much_warm_memory(recorded):
+    mib = 1024 * KIB
+    maps = [Mapping(0, 8 * mib, name="[heap]"), Mapping(64 * mib, 65 * mib, name="/lib/x.so")]
+    recording = recorded([(0, 8 * mib, 1), (64 * mib, 65 * mib, 20)], mappings=maps)
+    (heatmap,) = heatmaps(recording, view=View().zoomed(recording))
+    assert drawn(heatmap) == (64 * mib, 65 * mib)
+    (heatmap,) = heatmaps(recording, view=View(mapping="[heap]").zoomed(recording))
+    assert drawn(heatmap) == (0, 8 * mib)
 
 
 def shown(recording, sort="address", **bounds):

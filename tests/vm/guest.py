@@ -34,7 +34,7 @@ def check_tools() -> None:
     """Raise LabError where a tool that the lab needs is not installed."""
     missing = [tool for tool in (QEMU, "busybox", "cpio", "ldd", "setpriv") if not shutil.which(tool)]
     if missing:
-        raise LabError(f"the lab needs {', '.join(missing)}: run scripts/system-packages lab")
+        raise LabError(f"the lab needs {', '.join(missing)}: make test-vm installs them")
 
 
 def run(

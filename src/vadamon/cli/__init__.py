@@ -18,6 +18,8 @@ COMMANDS = {
     "demo": ("vadamon.cli.demo", "Watch a workload of known heat, and show what is found."),
     "report": ("vadamon.cli.report", "Show what was hot and cold in a recording."),
     "export": ("vadamon.cli.export", "Write a recording for damo, perf script, or as a table."),
+    "simulate": ("vadamon.cli.simulate", "Watch a simulated program: a workload, or a memory trace."),
+    "accuracy": ("vadamon.cli.accuracy", "Compare a recording with the truth."),
     "import": ("vadamon.cli.import_", "Make a recording of what damo or perf script has."),
 }
 

@@ -93,7 +93,8 @@ def heatmap(
 
         to.write(heatmaps(recording, nr_columns=grid_width(to.width), view=view))
     else:
-        to.write(heatmaps(recording, nr_rows=64, nr_columns=128, view=view))
+        nr_rows, nr_columns, most_bands = _GRIDS[to.form]
+        to.write(heatmaps(recording, nr_rows, nr_columns, most_bands, view))
 
 
 @report.command()
@@ -168,3 +169,7 @@ def diff(before: Path, after: Path, form: str | None, output: Path | None) -> No
 
     to = Output("diff", form, output, before, after)
     to.write(diffs(Recording(before), Recording(after)))
+
+
+# Rows, columns and most bands of a heatmap, where it need not fit a terminal.
+_GRIDS = {"json": (64, 128, 42), "png": (160, 320, 14), "svg": (160, 320, 14), "html": (128, 192, 16)}

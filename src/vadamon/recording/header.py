@@ -11,6 +11,9 @@ from pathlib import Path
 from vadamon.attrs import Attrs
 from vadamon.clock import Clock, MonotonicClock
 
+SCAN = "scan"
+"""The backend of a recording whose monitor looked at every page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

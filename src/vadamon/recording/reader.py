@@ -26,6 +26,15 @@ _T = TypeVar("_T")
 _LONGEST_HEADER = 1 << 20  # bytes within which a recording has to show that it is one
 
 
+def is_recording(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file begins as a recording does. Raises VadamonError where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return SEAL_KEY in file.read(_LONGEST_HEADER)
+    except OSError as error:
+        raise VadamonError(f"cannot read {path}: {error.strerror}") from error
+
+
 def open(path: str | os.PathLike[str]) -> "Recording":
     """Open a recording. Raises VadamonError where it is none, or one of a newer format."""
     return Recording(path)

@@ -17,7 +17,7 @@ class Progress:
     elapsed_ns: int = 0
     nr_snapshots: int = 0
     nr_regions: int = 0
-    """In the last snapshot of each target that is still watched, together."""
+    """In the last snapshot of each target that is still watched, together; once none is, as it was before."""
     nr_late: int = 0
     nr_missed: int = 0
     nr_samples: int = 0
@@ -81,4 +81,5 @@ def _count(progress: Progress, snapshot: Snapshot, nr_regions: dict[int, int], l
     progress.nr_samples += snapshot.nr_samples
     progress.nr_late += snapshot.health.late_samples
     progress.nr_missed += snapshot.health.missed_samples
-    progress.nr_regions = sum(n for target_id, n in nr_regions.items() if target_id in live)
+    if live:
+        progress.nr_regions = sum(n for target_id, n in nr_regions.items() if target_id in live)

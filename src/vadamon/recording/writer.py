@@ -5,13 +5,13 @@ import errno
 import io
 import os
 import tempfile
-import time
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from vadamon.clock import Clock, MonotonicClock
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
 from vadamon.recording.encoding import SCHEMA, Event, MappingsChange, encode
@@ -28,8 +28,8 @@ class RecordingWriter:
     """Append snapshots and mappings to a recording: an Arrow IPC stream, one row an event.
 
     Events are gathered and written as one batch, with one ``write``, as soon as they span a second of snapshots or the
-    oldest has waited for a second: whoever kills the writer loses no more than that. Use it as a context manager, or
-    call `close`: only then the file has its end mark.
+    oldest has waited for a second (of ``clock``): whoever kills the writer loses no more than that. Use it as a context
+    manager, or call `close`: only then the file has its end mark.
 
     A file that is at ``path`` already is kept with ``.old`` behind its name, as perf does, once the new one has been
     begun. The new one can be read by its owner only (mode 0600): who we are or, under sudo, who called it.
@@ -38,8 +38,9 @@ class RecordingWriter:
     with its last whole batch, and can be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str], header: Header) -> None:
+    def __init__(self, path: str | os.PathLike[str], header: Header, clock: Clock | None = None) -> None:
         self.path = Path(path)
+        self._clock = clock or MonotonicClock()
         self._events: list[Event] = []
         self._nr_unwritten = 0
         self._oldest_start_ns: int | None = None
@@ -69,7 +70,7 @@ class RecordingWriter:
             self._oldest_start_ns = snapshot.start_ns
         self._append(snapshot, len(snapshot))
         span_ns = snapshot.end_ns - self._oldest_start_ns
-        waited_ns = time.monotonic_ns() - self._oldest_written_ns
+        waited_ns = self._clock.now_ns() - self._oldest_written_ns
         if max(span_ns, waited_ns) >= _LONGEST_UNWRITTEN_NS or self._nr_unwritten >= _MOST_UNWRITTEN:
             self.flush()
 
@@ -118,7 +119,7 @@ class RecordingWriter:
         if self._file.closed:
             raise VadamonError(f"recording {self.path} is closed")
         if not self._events:
-            self._oldest_written_ns = time.monotonic_ns()
+            self._oldest_written_ns = self._clock.now_ns()
         self._events.append(event)
         self._nr_unwritten += weight
 

@@ -141,8 +141,8 @@ class _Grid:
         snapshot = np.repeat(np.arange(len(batch)), np.diff(batch.offsets))
         nr_samples = batch.nr_samples[snapshot]
         unknown = batch.unknown | (nr_samples == 0)
-        share = np.minimum(batch.nr_accesses.astype(np.int64) * _ONE // np.maximum(nr_samples, 1), _ONE)
-        value = np.where(unknown, 0, share << _AGE_BITS | batch.age)
+        share = np.minimum(batch.nr_accesses / np.maximum(nr_samples, 1), 1) * _ONE
+        value = np.where(unknown, 0, share.astype(np.int64) << _AGE_BITS | batch.age)
 
         region, row = expand(
             np.searchsorted(self.edges, first, side="right") - 1,

@@ -1,5 +1,6 @@
 """Mappings: how much of each was hot, warm, cold, and never touched."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
@@ -99,6 +100,17 @@ class MappingsTable:
                 )
             ],
         }
+
+
+def biggest(groups: Sequence[MappingsGroup], most: int) -> list[MappingsGroup]:
+    """Return at most ``most`` groups, from big to small; where there are more, the last is all the smaller ones."""
+    ordered = sorted(groups, key=lambda group: -group.size)
+    if len(ordered) <= most:
+        return ordered
+    rest = ordered[most - 1 :]
+    sizes = np.sum([group.sizes for group in rest], axis=0)
+    last_access_ns = max(group.last_access_ns for group in rest)
+    return [*ordered[: most - 1], MappingsGroup(f"{len(rest)} smaller ones", sizes, last_access_ns)]
 
 
 def mappings_tables(recording: Recording) -> list[MappingsTable]:

@@ -10,6 +10,7 @@ from vadamon.mappings import Mapping, Mappings
 from vadamon.units import format_size
 
 ANONYMOUS = "anonymous"
+UNMAPPED, UNRECORDED = "(not mapped)", "(no mappings recorded)"
 _DELETED = " (deleted)"
 
 

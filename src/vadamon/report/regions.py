@@ -11,8 +11,9 @@ from vadamon.attrs import Attrs
 from vadamon.mappings import Mappings
 from vadamon.recording.header import Target
 from vadamon.recording.reader import Recording
-from vadamon.report.names import names_of_ranges
+from vadamon.report.names import UNMAPPED, UNRECORDED, names_of_ranges
 from vadamon.report.survey import no_snapshot
+from vadamon.report.wording import counted
 from vadamon.snapshot import Snapshot
 
 Bounds = tuple[float | None, float | None]
@@ -53,7 +54,7 @@ class RegionsTable:
     """The regions of one snapshot that are shown.
 
     ``shown`` (int64[k]) are indices into the regions of ``snapshot``, in the order in which to show them, and ``names``
-    has for each of them the name of what is mapped there; an empty name is nothing mapped.
+    has for each of them the name of what is mapped there; an empty name, shown as ``unnamed``, is none.
     """
 
     target: Target
@@ -63,6 +64,18 @@ class RegionsTable:
     shown: NDArray[np.int64]
     names: list[str]
     sort: str
+    unnamed: str
+
+    @property
+    def longest(self) -> int:
+        """How many accesses the longest bar stands for: all samples, or 1 where there was none."""
+        return max(1, self.snapshot.nr_samples)
+
+    def described(self) -> str:
+        """Return how many regions are shown, and in which order: ``3 of 48 regions by heat``."""
+        shown, every = len(self.shown), len(self.snapshot)
+        order = "" if self.sort == "address" else f" by {self.sort}"
+        return f"{f'{shown} of ' * (shown < every)}{counted(every, 'region')}{order}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -108,9 +121,41 @@ def regions_tables(
                 shown=index,
                 names=names_of_ranges(mappings, snapshot.start[index], snapshot.end[index]),
                 sort=sort,
+                unnamed=UNMAPPED if len(mappings) else UNRECORDED,
             )
         )
     return tables
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where to draw the k regions that are shown, in their order, each as big as the square root of its size.
+
+    ``edges`` (float64[k + 1], 0 to 1) part them; ``runs`` are the name, the first address and the place of each run of
+    regions of the same name.
+    """
+
+    edges: NDArray[np.float64]
+    runs: list[tuple[str, int, float]]
+
+    def marked(self, apart: float) -> list[tuple[str, int, float]]:
+        """Return the runs whose name can be written, no nearer to another than ``apart``: the bigger ones first."""
+        tops = np.array([top for *_, top in self.runs])
+        marked: list[int] = []
+        for i in np.argsort(-np.diff(tops, append=1.0), kind="stable").tolist():
+            if all(abs(tops[i] - tops[j]) >= apart for j in marked):
+                marked.append(i)
+        return [self.runs[i] for i in sorted(marked)]
+
+
+def places(table: RegionsTable) -> Places:
+    """Lay out the regions that are shown."""
+    start, end = table.snapshot.start[table.shown], table.snapshot.end[table.shown]
+    heights = np.sqrt((end - start).astype(np.float64))
+    edges = np.concatenate([[0.0], np.cumsum(heights)]) / max(1.0, float(heights.sum()))
+    names = table.names
+    first = [i for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
+    return Places(edges, [(names[i], int(start[i]), float(edges[i])) for i in first])
 
 
 def _within(values: NDArray[Any], bounds: Bounds) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from vadamon.report.reading import Span
 from vadamon.report.usage import Usage
 
 _MOST_NAMES = 8
-_HEAT_SHOWN = 0.9
+_HEAT_SHOWN = 0.5
 _LAST = (1 << 64) - 1
 
 
@@ -50,8 +50,9 @@ class View:
     def zoomed(self, recording: Recording) -> "View":
         """Return the view of the hottest addresses in this one.
 
-        Of the mapping with the most heat (bytes times the mean share of samples in which they were found accessed) it
-        is the smallest range that holds nine tenths of it. Raises VadamonError where nothing was found accessed.
+        It is the smallest range that holds half of the heat (bytes times the mean share of samples in which they were
+        found accessed), and what is next to it and at least half as hot. Raises VadamonError where nothing was found
+        accessed.
         """
         found = [self._hottest(usage) for usage in usages(recording).values()]
         heat, low, high = max(found)
@@ -73,20 +74,22 @@ class View:
         return self.mapping is None or name == self.mapping or fnmatchcase(name, self.mapping)
 
     def _hottest(self, usage: Usage) -> tuple[float, int, int]:
+        """Return the heat of a target in view, and the range of its hottest addresses."""
         low, high = self.addresses or (0, _LAST)
         named = np.array([self._is_named(label(mapping)) for mapping in usage.mappings], np.bool_)
         inside = (usage.start >= np.uint64(low)) & (usage.start < np.uint64(min(high, _LAST))) & named[usage.mapping]
-        heat = np.where(inside, np.nan_to_num(usage.share) * usage.widths, 0)
-        by_mapping = np.bincount(usage.mapping, heat, minlength=1)
-        hottest = int(by_mapping.argmax())
-        slices = np.flatnonzero((usage.mapping == hottest) & (heat > 0))
-        if not len(slices):
+        start, widths, share = usage.start[inside], usage.widths[inside], np.nan_to_num(usage.share[inside])
+        if not share.any():
             return 0.0, 0, 0
-        total = np.concatenate([[0.0], np.cumsum(heat[slices])])
-        # For each slice as the first: the last that is needed, and where there is none beyond, a range without end.
-        last = np.searchsorted(total, total[:-1] + _HEAT_SHOWN * total[-1] * (1 - 1e-9), side="left") - 1
-        ends = (usage.start + usage.widths.astype(np.uint64))[slices]
-        enough = np.flatnonzero(last < len(slices))
-        begin = usage.start[slices][enough]
-        best = int((ends[last[enough]] - begin).argmin())
-        return float(by_mapping[hottest]), int(begin[best]), int(ends[last[enough][best]])
+        heat = np.concatenate([[0.0], np.cumsum(share * widths)])
+        offsets = np.concatenate([[0], np.cumsum(widths)])
+        # For each slice as the first: the last that is needed, and where there is none beyond, it is no candidate.
+        lasts = np.searchsorted(heat, heat[:-1] + _HEAT_SHOWN * heat[-1] * (1 - 1e-9)) - 1
+        firsts = np.flatnonzero(lasts < len(start))
+        first = int(firsts[(offsets[lasts[firsts] + 1] - offsets[firsts]).argmin()])
+        last = int(lasts[first])
+        mean = (heat[last + 1] - heat[first]) / (offsets[last + 1] - offsets[first])
+        cool = np.concatenate([[-1], np.flatnonzero(share < mean / 2), [len(start)]])
+        first = min(first, int(cool[np.searchsorted(cool, first) - 1]) + 1)
+        last = max(last, int(cool[np.searchsorted(cool, last, side="right")]) - 1)
+        return float(heat[-1]), int(start[first]), int(start[last]) + int(widths[last])

@@ -8,6 +8,8 @@ from vadamon.recording.header import Target
 from vadamon.report.usage import HOT_SHARE
 from vadamon.units import format_duration, format_size
 
+NO_MAPPINGS = "The recording has no mappings: see `vadamon report heatmap` and `vadamon report regions`."
+
 
 def describe_target(target: Target) -> str:
     """Return ``process 4242  python3 -m service``: one line, however the command line is laid out."""
@@ -22,15 +24,29 @@ def describe_intervals(attrs: Attrs) -> str:
     return f"sampled every {sample}, summed up every {aggr}"
 
 
+def describe_snapshots(nr_snapshots: int, attrs: Attrs) -> str:
+    """Return ``300 snapshots, sampled every 5 ms, summed up every 100 ms``."""
+    return f"{counted(nr_snapshots, 'snapshot')}, {describe_intervals(attrs)}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return ``1 region`` or ``2 regions``."""
+    return f"{number} {thing}{'s' * (number != 1)}"
+
+
 def describe_share(share: float, nr_samples: int) -> str:
     """Return a share of samples as people count it: ``13 of 20``, or ``12.5 of 20`` where it is a mean."""
     return f"{round(share * nr_samples, 1):g} of {nr_samples}"
 
 
-def describe_sizes(sizes: list[int]) -> str:
-    """Return ``8 KiB to 19.7 MiB``, or one size where all are the same."""
-    smallest, biggest = format_size(min(sizes)), format_size(max(sizes))
-    return smallest if smallest == biggest else f"{smallest} to {biggest}"
+def describe_cells(sizes: list[int], column_ns: float) -> str:
+    """Return how much memory, of ``sizes`` from small to great, and time a cell is, and what it shows of them."""
+    smallest, biggest = format_size(sizes[0]), format_size(sizes[-1])
+    size = smallest if smallest == biggest else f"{smallest} to {biggest}"
+    return (
+        f"A cell is {size} of mapped memory by {format_duration(round(column_ns))}, and shows the most accessed region "
+        "in it: a hot spot smaller than a cell still shows. Heights follow the square roots of sizes."
+    )
 
 
 def wall_time(wall_ns: int) -> str:
@@ -64,6 +80,6 @@ def class_meanings(cold_after_ns: int) -> tuple[str, ...]:
 
 
 def describe_threshold(threshold: float, nr_samples: int) -> str:
-    """Return from how many samples on memory belongs to a working set: ``5 of 20 or more``."""
+    """Return from how many samples on memory belongs to a working set: ``5+ of 20``."""
     least = max(1, ceil(threshold * nr_samples - 1e-9))
-    return f"{least} of {nr_samples} or more" if least < nr_samples else f"all {nr_samples}"
+    return f"{least}{'+' if least < nr_samples else ''} of {nr_samples}"

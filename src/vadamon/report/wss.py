@@ -13,13 +13,12 @@ from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.header import Target
 from vadamon.recording.reader import Recording
 from vadamon.report.folding import FoldedSpace, expand
-from vadamon.report.names import label, with_size
+from vadamon.report.names import UNMAPPED, UNRECORDED, label, with_size
 from vadamon.report.reading import Timeline, count
 from vadamon.report.survey import Survey, survey
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 DEFAULT_THRESHOLDS = (0.0, 0.25, 0.5, 0.75)
-_UNMAPPED = "(not mapped)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +100,16 @@ class WorkingSet:
                 )
             ],
         }
+
+
+def biggest(wss: WorkingSet, most: int) -> tuple[list[str], NDArray[np.float64]]:
+    """Return at most ``most`` names, and sizes as in ``by_mapping``; where there are more, the last is all the rest."""
+    if len(wss.names) <= most:
+        return wss.names, wss.by_mapping
+    kept = most - 1
+    rest = wss.by_mapping[:, kept:].sum(axis=1, keepdims=True)
+    names = [*wss.names[:kept], f"{len(wss.names) - kept} smaller ones"]
+    return names, np.concatenate([wss.by_mapping[:, :kept], rest], axis=1)
 
 
 def working_sets(
@@ -244,7 +253,7 @@ class WorkingSetCounter:
         names, mapped = [names[i] for i in accessed.tolist()], mapped[:, accessed]
         rest = over_time - mapped.sum(axis=1)
         if np.nansum(rest[0]) >= 1:
-            names.append(_UNMAPPED)
+            names.append(UNMAPPED if self._labels else UNRECORDED)
             mapped = np.concatenate([mapped, rest[:, np.newaxis]], axis=1)
         return names, mapped
 

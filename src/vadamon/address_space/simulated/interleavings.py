@@ -9,8 +9,8 @@ Program = Callable[[], Mapping[str, Steps[Any]]]
 """Makes the threads of one run, by name, each time from a fresh state."""
 
 
-def explore(program: Program) -> int:
-    """Run a program in every interleaving of its steps; return how many there are.
+def explore(program: Program, check: Callable[[], None] = lambda: None) -> int:
+    """Run a program in every interleaving of its steps, and ``check`` after each; return how many there are.
 
     Their number grows exponentially: it is for two or three threads of a few steps.
 
@@ -21,6 +21,7 @@ def explore(program: Program) -> int:
     choices: list[tuple[int, int]] = []
     while True:
         choices = _run(program(), [choice for choice, _ in choices])
+        check()
         nr_interleavings += 1
         while choices and choices[-1][0] == choices[-1][1] - 1:
             choices.pop()

@@ -175,7 +175,6 @@ class SimulatedProcess(Mmu):
 
     def collapse_steps(self, start: int) -> Steps[None]:
         """Do as `collapse`: the pages are copied, and their table is freed, as khugepaged does it."""
-        self._check_alive()
         if start % HUGE_PAGE_SIZE:
             raise VadamonError(f"{start:#x} is not a multiple of 2 MiB: a huge page begins at one that is")
         walker = self.walker(is_kernel=True)

@@ -12,7 +12,7 @@ from vadamon.report.bands import Band
 from vadamon.report.heatmap import Heatmap
 from vadamon.report.text.chart import time_axis
 from vadamon.report.text.heading import print_heading
-from vadamon.report.wording import describe_intervals, describe_sizes, wall_time
+from vadamon.report.wording import describe_cells, describe_snapshots, wall_time
 from vadamon.units import format_duration, format_size
 
 # No access, then eight equal steps up to all samples. Each character is heavier than the one before, so that they read
@@ -74,7 +74,7 @@ def _print_head(console: Console, heatmap: Heatmap) -> None:
         console,
         heatmap.target,
         f"{wall_time(heatmap.start_wall_ns)}, {duration}",
-        f"{heatmap.nr_snapshots} snapshots, {describe_intervals(heatmap.attrs)}",
+        describe_snapshots(heatmap.nr_snapshots, heatmap.attrs),
     )
 
 
@@ -97,10 +97,7 @@ def _print_legend(console: Console, heatmap: Heatmap) -> None:
     legend.append(f"  {_UNKNOWN} unknown (no valid sample)  blank: no region")
     console.print(legend)
     if sizes:
-        console.print(
-            f"A cell is {describe_sizes(sizes)} of mapped memory by {format_duration(round(heatmap.column_ns))}, "
-            "and shows the most accessed region in it: a hot spot smaller than a cell still shows."
-        )
+        console.print(describe_cells(sizes, heatmap.column_ns))
     console.print()
 
 

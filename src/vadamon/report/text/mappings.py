@@ -8,7 +8,7 @@ from vadamon.report.mappings import MappingsTable
 from vadamon.report.text.heading import print_heading
 from vadamon.report.text.table import print_table
 from vadamon.report.usage import CLASSES, UNKNOWN, UNMONITORED
-from vadamon.report.wording import class_meanings, describe_idle, describe_intervals
+from vadamon.report.wording import NO_MAPPINGS, class_meanings, counted, describe_idle, describe_intervals
 from vadamon.units import format_duration, format_size
 
 _ALWAYS_SHOWN = 4
@@ -20,9 +20,12 @@ def print_mappings(console: Console, table: MappingsTable) -> None:
     print_heading(
         console,
         table.target,
-        f"{len(table.mappings)} mappings, over the last {span} of the recording",
+        f"{counted(len(table.mappings), 'mapping')}, over the last {span} of the recording",
         describe_intervals(table.attrs),
     )
+    if not len(table.mappings):
+        console.print(f"{NO_MAPPINGS}\n")
+        return
     shown = shown_classes(table)
     print_table(console, titles(shown), rows(table, shown), name_column=0)
     _print_legend(console, table, shown)

@@ -19,7 +19,7 @@ def print_regions(console: Console, table: RegionsTable) -> None:
         console,
         table.target,
         f"last snapshot, {wall_time(table.end_wall_ns)}",
-        f"{describe_shown(table)}, {describe_intervals(table.attrs)}",
+        f"{table.described()}, {describe_intervals(table.attrs)}",
     )
     print_table(console, TITLES, rows(table), name_column=5)
     console.print(
@@ -29,13 +29,6 @@ def print_regions(console: Console, table: RegionsTable) -> None:
             "age: for how long the region has been accessed about as often as now\n"
         )
     )
-
-
-def describe_shown(table: RegionsTable) -> str:
-    """Return how many regions are shown, and in which order."""
-    shown, every = len(table.shown), len(table.snapshot)
-    order = "" if table.sort == "address" else f" by {table.sort}"
-    return f"{every} regions{order}" if shown == every else f"{shown} of {every} regions{order}"
 
 
 def rows(table: RegionsTable) -> list[tuple[str, ...]]:
@@ -50,7 +43,7 @@ def rows(table: RegionsTable) -> list[tuple[str, ...]]:
             format_size(end - start),
             "?" if unknown else f"{accesses} of {s.nr_samples}",
             format_duration(age * aggr_ns),
-            name or "(not mapped)",
+            name or table.unnamed,
         )
         for start, end, accesses, unknown, age, name in zip(*columns, table.names, strict=True)
     ]

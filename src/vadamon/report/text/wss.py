@@ -7,7 +7,7 @@ from rich.text import Text
 from vadamon.report.text.chart import area, size_axis, stretched, time_axis
 from vadamon.report.text.heading import print_heading
 from vadamon.report.text.table import print_table
-from vadamon.report.wording import describe_intervals, describe_threshold, wall_time
+from vadamon.report.wording import describe_snapshots, describe_threshold, wall_time
 from vadamon.report.wss import PERCENTILES, WorkingSet
 from vadamon.units import format_duration, format_size
 
@@ -28,31 +28,32 @@ def print_wss(console: Console, wss: WorkingSet) -> None:
         console,
         wss.target,
         f"{wall_time(wss.start_wall_ns)}, {format_duration(timeline.end_ns - timeline.start_ns)}",
-        f"{wss.nr_snapshots} snapshots, {describe_intervals(wss.attrs)}",
+        describe_snapshots(wss.nr_snapshots, wss.attrs),
     )
-    console.print("Working set: memory found accessed within one snapshot, in so many samples", style="bold")
-    print_table(console, percentile_titles(), percentile_rows(wss), name_column=0)
+    console.print("Working set: memory found accessed in so many samples of a snapshot", style="bold")
+    print_table(console, percentile_titles(wss), percentile_rows(wss), name_column=0)
     console.print("p50: half of the snapshots have less; p0 and p100: the least and the most.\n")
     _print_over_time(console, wss)
     _print_by_mapping(console, wss)
     if np.nanmax(wss.unknown) > 0:
         console.print(
-            f"Unknown, and in no working set: {format_size(round(float(np.nanmean(wss.unknown))))} on average, "
-            f"{format_size(round(float(np.nanmax(wss.unknown))))} at most (no valid sample)."
+            f"\nUnknown, so in no working set: {format_size(round(float(np.nanmean(wss.unknown))))} on average, "
+            f"{format_size(round(float(np.nanmax(wss.unknown))))} at most."
         )
     console.print()
 
 
-def percentile_titles() -> tuple[str, ...]:
-    """Return the titles of the table of percentiles."""
-    return ("accessed in", *(f"p{percent}" for percent in PERCENTILES), "mean")
+def percentile_titles(wss: WorkingSet) -> tuple[str, ...]:
+    """Return the titles of the table of percentiles: a column for each threshold."""
+    return ("accessed in", *(_threshold(wss, k) for k in range(len(wss.thresholds))))
 
 
 def percentile_rows(wss: WorkingSet) -> list[tuple[str, ...]]:
-    """Return a row of sizes for each threshold."""
+    """Return a row of sizes for each percentile, and one for the mean."""
+    rows = zip(PERCENTILES, wss.percentiles().T.tolist(), strict=True)
     return [
-        (_threshold(wss, k), *(format_size(size) for size in sizes), format_size(round(mean)))
-        for k, (sizes, mean) in enumerate(zip(wss.percentiles().tolist(), wss.mean.tolist(), strict=True))
+        *((f"p{percent}", *map(format_size, sizes)) for percent, sizes in rows),
+        ("mean", *(format_size(round(mean)) for mean in wss.mean.tolist())),
     ]
 
 
@@ -72,7 +73,7 @@ def _print_over_time(console: Console, wss: WorkingSet) -> None:
     width = max(1, chart_width(console.width) // len(values)) * len(values)
     top = float(np.nanmax(values))
     for side, line in zip(size_axis(top, _HEIGHT, _SIDE), area(stretched(values, width), top, _HEIGHT), strict=True):
-        console.print(Text(f"{side} ", "dim").append(line, "blue"), no_wrap=True)
+        console.print(Text(f"{side} ", "dim").append(line, "#3f7fd0"), no_wrap=True)
     origin_ns = wss.origin_ns
     axis = time_axis(wss.timeline.start_ns - origin_ns, wss.timeline.end_ns - origin_ns, width)
     console.print(Text(" " * (_SIDE + 1) + axis, "dim"), no_wrap=True)
@@ -82,7 +83,7 @@ def _print_over_time(console: Console, wss: WorkingSet) -> None:
 def _print_by_mapping(console: Console, wss: WorkingSet) -> None:
     if not wss.names:
         return
-    console.print("By mapping, mean over time, accessed in so many samples", style="bold")
+    console.print("By mapping, mean over time", style="bold")
     titles = ("mapping", *(_threshold(wss, k) for k in range(len(wss.thresholds))))
     print_table(console, titles, mapping_rows(wss), name_column=0)
 

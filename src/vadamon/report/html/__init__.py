@@ -1,0 +1,1 @@
+"""Reports as pages that need no network, drawn with Plotly."""

@@ -1,0 +1,64 @@
+"""The sentences of a summary."""
+
+from vadamon.report.summary import Summary
+from vadamon.report.usage import CLASSES
+from vadamon.report.wording import NO_MAPPINGS, counted, describe_idle
+from vadamon.units import format_duration, format_size
+
+_LIMIT = 0.05
+
+
+def size_lines(summary: Summary) -> list[tuple[str, str]]:
+    """Return what is mapped, used, not used and idle: a word, and what there is to say of it."""
+    table, size = summary.mappings, summary.sizes()
+    if not table.sizes.any():
+        return [("mapped", NO_MAPPINGS)]
+    used, unused = size["hot"] + size["warm"], size["cold"] + size["untouched"]
+    mapped, accessed = sum(size.values()), used + size["cold"]
+    recent, interval = format_duration(table.cold_after_ns), format_duration(table.attrs.aggr_us * 1000)
+    hot, warm, cold, untouched = (format_size(size[name]) for name in CLASSES[:4])
+    half, most = (format_size(n) for n in summary.working_set.percentiles((50, 100))[0].tolist())
+    idle = "; ".join(f"{describe_idle(ns)} or longer: {format_size(n)}" for ns, n in summary.idle)
+    mappings = counted(len(table.mappings), "mapping")
+    lines = [
+        ("mapped", f"{format_size(mapped)} in {mappings}, {format_size(accessed)} of it found accessed"),
+        ("in use", f"{_of(used, mapped)}: {hot} hot and {warm} warm, in the last {recent}"),
+        ("not in use", f"{_of(unused, mapped)}: {cold} cold, and {untouched} never found accessed"),
+        ("idle for", idle or "not known: the recording is too short"),
+        ("working set", f"{half} at half of the time, {most} at most, in {interval}"),
+    ]
+    if unseen := size["unknown"] + size["unmonitored"]:
+        lines.append(("not known", f"{_of(unseen, mapped)}: no valid sample, or in no region"))
+    return lines
+
+
+def trust_lines(summary: Summary) -> list[str]:
+    """Return how many samples there were, and how many of them were not as they should be."""
+    health = summary.health
+    counts = health.counts
+    missed = counts.late_samples + counts.missed_samples
+    void = counts.unchecked + counts.uncleared
+    due, checks = health.nr_samples + counts.missed_samples, max(1, health.nr_checks + void)
+    fewest = f"{health.fewest_regions} to " if health.fewest_regions < health.most_regions else ""
+    regions = fewest + counted(health.most_regions, "region")
+    reasons = [
+        reason
+        for reason, share in (
+            ("samples came late, so that counts are of longer times than they say", missed / max(1, due)),
+            ("many pages could not be checked, so that counts are of few samples", void / checks),
+            ("of much memory nothing is known", health.unknown),
+        )
+        if share > _LIMIT
+    ]
+    return [
+        f"{health.nr_samples} samples of {regions}" + (f", backend {summary.backend}" if summary.backend else ""),
+        f"{counts.late_samples} samples late, {counts.missed_samples} left out ({missed / max(1, due):.1%})",
+        f"{counts.unchecked} pages not checked, {counts.uncleared} not cleared, {counts.failed_reads} reads failed "
+        f"({void / checks:.1%} of all checks void)",
+        f"{health.unknown:.1%} of the monitored memory unknown, on average",
+        "With care: " + "; ".join(reasons) if reasons else "Nothing speaks against it.",
+    ]
+
+
+def _of(size: int, mapped: int) -> str:
+    return f"{format_size(size)} ({size / mapped:.0%})"
