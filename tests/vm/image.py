@@ -28,7 +28,9 @@ PARTS = ("tests", "benchmarks", "pyproject.toml")
 # Python's own tests, the packages of others, and tools that no test runs.
 _LEFT_OUT = shutil.ignore_patterns("site-packages", "test", "idlelib", "tkinter", "ensurepip", "config-*", "*.a")
 _SITE_LEFT_OUT = shutil.ignore_patterns(
-    "vadamon", "vadamon-*", "mypy", "mypyc", "pip", "Cython", "mesonbuild", "include"
+    *("vadamon", "vadamon-*", "include"),
+    *("mypy", "mypyc", "*__mypyc*", "pip", "Cython", "mesonbuild", "setuptools"),
+    *("playwright", "plotly", "matplotlib", "fontTools", "PIL", "pillow.libs"),
 )
 _ROOM_MIB = 256
 _KEPT_FOR_S = 7 * 24 * 3600

@@ -110,9 +110,7 @@ def build() -> Kernel:
     if not image.exists():
         missing = [tool for tool in _BUILD_TOOLS if not shutil.which(tool)]
         if missing:
-            raise LabError(
-                f"to build the kernel {', '.join(missing)} must be installed: make vm-kernel installs them"
-            )
+            raise LabError(f"to build the kernel {', '.join(missing)} must be installed: make vm-kernel installs them")
         with tempfile.TemporaryDirectory(dir=cache()) as folder:
             print(f"building Linux {version} with the idle page bitmap: about ten minutes", flush=True)
             _compile(Path(folder))
