@@ -11,7 +11,7 @@ def main() -> int:
     """Pass on what the command says, its exit status, and what it left in $VADAMON_RESULTS."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=main.__doc__)
     parser.add_argument("--cpu", default="max", help="of QEMU; max,la57=off has page tables of 4 levels (default: max)")
-    parser.add_argument("--cpus", type=int, default=2, metavar="N", help="(default: 2)")
+    parser.add_argument("--cpus", type=int, metavar="N", help="(default: as many as the kernel can have)")
     parser.add_argument("--memory", type=int, default=1024, metavar="MIB", help="(default: 1024)")
     parser.add_argument("--timeout", type=float, default=1800, metavar="S", help="(default: 1800)")
     parser.add_argument("--results", type=Path, metavar="DIR", help="where to put what is left in $VADAMON_RESULTS")

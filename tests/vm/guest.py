@@ -42,7 +42,7 @@ def run(
     command: list[str],
     *,
     cpu: str = "max",
-    nr_cpus: int = 2,
+    nr_cpus: int | None = None,
     memory_mib: int = 1024,
     timeout_s: float = 600,
     live: bool = False,
@@ -55,7 +55,9 @@ def run(
     image = root_image()
     for attempt in range(_TRIES):
         with tempfile.TemporaryDirectory(prefix="vadamon-vm-") as folder:
-            result, console = _boot(kernel, image, Path(folder), command, cpu, nr_cpus, memory_mib, timeout_s, live)
+            result, console = _boot(
+                kernel, image, Path(folder), command, cpu, nr_cpus or kernel.nr_cpus, memory_mib, timeout_s, live
+            )
         if result is not None:
             return result
         # Emulation of two processors breaks the kernel's patching of its own code now and then (mended in QEMU 8.1).
