@@ -60,7 +60,7 @@ def run_modules(kernel: str, tests: tuple[str, ...], cpu: str = FIVE_LEVELS, bac
     except kernels.LabError as error:
         pytest.skip(str(error))
     there = shlex.join([PYTHON, "-m", "pytest", "-o", "cache_dir=/tmp/cache", "--durations=5", *tests])
-    # Processors that are emulated on a busy machine stop now and then: those tests that failed get a second chance.
+    # Where places are drawn at random a monitor may miss by bad luck: tests that failed get a second chance.
     command = ["sh", "-c", f"export VADAMON_BACKEND={backend}; {there} || {there} --last-failed"]
     result = guest.run(booted, command, cpu=cpu, timeout_s=1500)
     print(result.output)
