@@ -23,11 +23,9 @@
 #define KPF_COMPOUND_TAIL (1ULL << 16)
 #define KPF_ZERO_PAGE     (1ULL << 24)
 #define KPF_IDLE          (1ULL << 25)
-
-/* What was found out last of a folio: neighbours in address order often share it. */
-struct folio {
-	uint64_t first, nr_frames; /* nr_frames is 1 or HUGE_FRAMES: of sizes in between only the head is known */
-};
+#define KPF_RESERVED      (1ULL << 32)
+#define KPF_COMPOUND      (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL)
+#define KPF_NOT_ORDINARY  (KPF_ZERO_PAGE | KPF_RESERVED)
 
 static bool read_word(int file, uint64_t index, uint64_t *word)
 {
@@ -62,40 +60,6 @@ static uint64_t frame_at(const struct page_idle *files, uint64_t address, int *g
 	return entry & ENTRY_PRESENT ? entry & ENTRY_FRAME : FRAME_ABSENT;
 }
 
-/*
- * The folio of a frame. Folios are aligned to their size, so the head of a tail page is found by clearing the lowest bits
- * of its number one after the other. It is of 2 MiB where the page in the middle of such a range is a tail page too:
- * those of smaller folios would end before it or begin there.
- */
-static struct folio find_folio(const struct page_idle *files, uint64_t frame, uint64_t flags)
-{
-	uint64_t huge = frame & ~(HUGE_FRAMES - 1), head = frame;
-
-	if (!(flags & (KPF_COMPOUND_HEAD | KPF_COMPOUND_TAIL)))
-		return (struct folio){frame, 1};
-	if (flags_of(files, huge) & KPF_COMPOUND_HEAD && flags_of(files, huge + HUGE_FRAMES / 2) & KPF_COMPOUND_TAIL)
-		return (struct folio){huge, HUGE_FRAMES};
-	while (flags & KPF_COMPOUND_TAIL && head) {
-		head &= head - 1;
-		flags = flags_of(files, head);
-	}
-	return (struct folio){head, 1};
-}
-
-/* Find the folio of a frame, in *folio; false where it is no page that is accessed or not: the zero page. */
-static bool look_up(const struct page_idle *files, uint64_t frame, struct folio *folio)
-{
-	uint64_t flags;
-
-	if (folio->nr_frames == HUGE_FRAMES && frame - folio->first < HUGE_FRAMES)
-		return true;
-	flags = flags_of(files, frame);
-	if (flags & KPF_ZERO_PAGE)
-		return false;
-	*folio = find_folio(files, frame, flags);
-	return true;
-}
-
 /* Set one bit. Neighbours in its word are left as they are: a 0 that is written changes nothing. */
 static void mark(const struct page_idle *files, uint64_t frame)
 {
@@ -107,41 +71,75 @@ static void mark(const struct page_idle *files, uint64_t frame)
 	} while (done < 0 && errno == EINTR);
 }
 
+/*
+ * The folio of a frame that is part of one, into *sample. Folios are aligned to their size, so the head of a tail page is
+ * found by clearing the lowest bits of its number one after the other. It is of 2 MiB where the page in the middle of such
+ * a range is a tail page too: those of smaller folios would end before it or begin there.
+ */
+static void find_folio(const struct page_idle *files, uint64_t flags, struct page_idle_sample *sample)
+{
+	uint64_t huge = sample->frame & ~(HUGE_FRAMES - 1);
+
+	if (flags_of(files, huge) & KPF_COMPOUND_HEAD && flags_of(files, huge + HUGE_FRAMES / 2) & KPF_COMPOUND_TAIL) {
+		sample->head = huge;
+		sample->nr_frames = HUGE_FRAMES;
+		return;
+	}
+	while (flags & KPF_COMPOUND_TAIL && sample->head) {
+		sample->head &= sample->head - 1;
+		flags = flags_of(files, sample->head);
+	}
+}
+
+static bool same_huge_page(const struct page_idle_sample *sample, const struct page_idle_sample *last)
+{
+	return last->nr_frames == HUGE_FRAMES && sample->frame - last->head < HUGE_FRAMES;
+}
+
+/*
+ * Mark the folio of a frame; 0, or why that tells nothing. Most frames are a folio of their own, so the frame itself is
+ * marked first: the bit of a tail page is ignored. kpageflags tell whether the mark was taken, without asking the page
+ * tables: it is there even if the page has been accessed again by now.
+ */
+static uint8_t mark_folio(const struct page_idle *files, struct page_idle_sample *sample)
+{
+	uint64_t flags;
+
+	mark(files, sample->frame);
+	flags = flags_of(files, sample->frame);
+	if (flags & KPF_NOT_ORDINARY)
+		sample->frame = FRAME_ABSENT;
+	if (sample->frame == FRAME_ABSENT)
+		return IDLE_VALID;
+	if (flags & KPF_COMPOUND)
+		find_folio(files, flags, sample);
+	if (sample->head != sample->frame) {
+		mark(files, sample->head);
+		flags = flags_of(files, sample->head);
+	}
+	return flags & KPF_IDLE ? IDLE_VALID : IDLE_UNCLEARED;
+}
+
 int page_idle_mkold(const struct page_idle *files, const uint64_t *addresses, size_t n,
 		    struct page_idle_sample *samples, uint8_t *voids)
 {
-	struct folio folio = {0};
-	uint64_t marked = FRAME_ABSENT;
 	int gone = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		struct page_idle_sample *sample = samples + i;
+		struct page_idle_sample *sample = samples + i, *last = i ? sample - 1 : NULL;
+		uint64_t frame = frame_at(files, addresses[i], &gone);
 
-		sample->frame = frame_at(files, addresses[i], &gone);
-		sample->head = FRAME_ABSENT;
-		voids[i] = sample->frame == FRAME_UNKNOWN ? IDLE_UNCHECKED : IDLE_VALID;
-		if (sample->frame == FRAME_UNKNOWN || sample->frame == FRAME_ABSENT)
+		*sample = (struct page_idle_sample){.frame = frame, .head = frame, .nr_frames = 1};
+		voids[i] = frame == FRAME_UNKNOWN ? IDLE_UNCHECKED : IDLE_VALID;
+		if (frame == FRAME_UNKNOWN || frame == FRAME_ABSENT)
 			continue;
-		if (!look_up(files, sample->frame, &folio)) {
-			sample->frame = FRAME_ABSENT;
-			continue;
-		}
-		sample->head = folio.first;
-		if (sample->head != marked)
-			mark(files, sample->head);
-		marked = sample->head;
-	}
-	/*
-	 * Did they take it? kpageflags tell whether the mark is there, without asking the page tables: it is, even where the
-	 * page has been accessed again by now.
-	 */
-	for (size_t i = 0; i < n; i++) {
-		if (samples[i].head == FRAME_ABSENT)
-			continue;
-		if (i && samples[i].head == samples[i - 1].head)
+		if (last && same_huge_page(sample, last)) {
+			sample->head = last->head;
+			sample->nr_frames = HUGE_FRAMES;
 			voids[i] = voids[i - 1];
-		else if (!(flags_of(files, samples[i].head) & KPF_IDLE))
-			voids[i] = IDLE_UNCLEARED;
+		} else {
+			voids[i] = mark_folio(files, sample);
+		}
 	}
 	return gone;
 }
@@ -158,28 +156,33 @@ static bool is_idle(const struct page_idle *files, uint64_t frame, uint8_t *is_v
 	return word >> frame % 64 & 1;
 }
 
+/* A page has come since: it was accessed, if it is an ordinary one. */
+static bool has_come(const struct page_idle *files, uint64_t frame)
+{
+	return frame != FRAME_ABSENT && !(flags_of(files, frame) & KPF_NOT_ORDINARY);
+}
+
 int page_idle_young(const struct page_idle *files, const uint64_t *addresses, size_t n,
 		    const struct page_idle_sample *samples, uint8_t *voids, uint8_t *accessed, uint64_t *page_size)
 {
-	struct folio folio = {0};
 	int gone = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		const struct page_idle_sample *sample = samples + i;
 		uint64_t frame = frame_at(files, addresses[i], &gone);
-		bool is_page = frame != FRAME_ABSENT && frame != FRAME_UNKNOWN && look_up(files, frame, &folio);
+		/* An address can lie in a huge page's frames without being mapped as one: then it is at another place in it. */
+		bool is_huge = sample->nr_frames == HUGE_FRAMES && (addresses[i] / PAGE_SIZE - sample->frame) % HUGE_FRAMES == 0;
 
 		accessed[i] = 0;
-		page_size[i] = PAGE_SIZE;
+		page_size[i] = is_huge ? HUGE_FRAMES * PAGE_SIZE : PAGE_SIZE;
 		if (frame == FRAME_UNKNOWN)
 			voids[i] = IDLE_UNCHECKED;
-		if (samples[i].head != FRAME_ABSENT && frame != samples[i].frame)
+		else if (sample->frame == FRAME_ABSENT)
+			accessed[i] = has_come(files, frame);
+		else if (frame != sample->frame)
 			voids[i] = IDLE_UNCHECKED; /* moved, swapped out, copied: of the page that was marked it says nothing */
-		if (!is_page)
-			continue;
-		if (folio.nr_frames == HUGE_FRAMES && (addresses[i] / PAGE_SIZE - frame) % HUGE_FRAMES == 0)
-			page_size[i] = HUGE_FRAMES * PAGE_SIZE;
-		if (voids[i] == IDLE_VALID)
-			accessed[i] = !is_idle(files, folio.first, voids + i) && voids[i] == IDLE_VALID;
+		else if (voids[i] == IDLE_VALID)
+			accessed[i] = !is_idle(files, sample->head, voids + i);
 	}
 	return gone;
 }

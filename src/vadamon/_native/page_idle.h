@@ -17,14 +17,15 @@ struct page_idle {
 	int pagemap, kpageflags, bitmap; /* file descriptors */
 };
 
-/* One sample: the frame that was marked, or one of these. */
-#define FRAME_ABSENT   (~0ULL)     /* nothing mapped that can be accessed: no page, or the zero page */
-#define FRAME_UNKNOWN  (~0ULL - 1) /* could not be looked at */
-#define FRAME_UNMARKED (~0ULL - 2) /* does not take the mark */
+/* In the place of a frame. */
+#define FRAME_ABSENT  (~0ULL)     /* nothing that can be accessed or not: no page, or no ordinary one */
+#define FRAME_UNKNOWN (~0ULL - 1) /* could not be looked at */
 
+/* One sample. */
 struct page_idle_sample {
-	uint64_t frame; /* of the page itself */
-	uint64_t head;  /* of its folio: that is what can be marked */
+	uint64_t frame;     /* of the page itself, or one of FRAME_ */
+	uint64_t head;      /* the first of its folio: that is what can be marked */
+	uint64_t nr_frames; /* of its folio: 1 or that of a huge page; of sizes in between only the head is told */
 };
 
 /*
