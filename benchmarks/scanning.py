@@ -19,15 +19,30 @@ from vadamon.workload import Area, Random, Stream, Sweep, Workload
 
 MIB, GIB = 1 << 20, 1 << 30
 NR_SCANS = 21
+SIZES_GIB = (1, 2, 4, 8, 12)
+SPARE_GIB = 4  # to leave to others, of what is free
 SPARSE = """
-import mmap, sys
-area = mmap.mmap(-1, 1 << 40, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
-area.madvise(mmap.MADV_NOHUGEPAGE)
-for i in range(0, 1 << 40, (1 << 40) // int(sys.argv[1])):
-    area[i] = 1
+import mmap, sys, time
+
+def area(size):
+    found = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)  # MAP_NORESERVE
+    found.madvise(mmap.MADV_NOHUGEPAGE)
+    return found
+
+nr_sparse, size = map(int, sys.argv[1:])
+sparse = area(1 << 40)
+for i in range(0, 1 << 40, (1 << 40) // nr_sparse):
+    sparse[i] = 1
+if size:
+    dense = area(size)
+    dense.madvise(23)  # MADV_POPULATE_WRITE
 print("ready", flush=True)
-sys.stdin.read()
+while True:
+    time.sleep(0.001)
+    if size:
+        dense[4 << 20:36 << 20:4096]
 """
+"""A process with so many pages spread over 1 TiB and, beside them, so many bytes, of which 32 MiB are read."""
 
 
 def scan_costs(pid: int) -> tuple[float, float, float]:
@@ -46,27 +61,41 @@ def scan_costs(pid: int) -> tuple[float, float, float]:
     return scan.resident / GIB, statistics.median(looks), statistics.median(clears)
 
 
+def sparse_costs(nr_sparse: int, size: int) -> tuple[float, float, float]:
+    """Return what `scan_costs` returns of a process that runs `SPARSE`."""
+    command = [sys.executable, "-c", SPARSE, str(nr_sparse), str(size)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+        try:
+            return scan_costs(process.pid)
+        finally:
+            process.kill()
+
+
 def print_scans() -> None:
     print(f"One scan, 32 MiB touched each millisecond; processor time of the monitor, median of {NR_SCANS}.\n")
     print("| memory | resident | to look | to look and clear |")
     print("| --- | --- | --- | --- |")
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") - SPARE_GIB * GIB
     points = []
-    for kind, size in (("private", 256), ("private", 1024), ("private", 2048), ("private", 4096), ("huge", 2048)):
-        area = Area("a", kind=kind, size=size * MIB, patterns=[Sweep(offset=4 * MIB, length=32 * MIB)])
-        with Workload([area]) as workload:
-            time.sleep(0.5)
-            row = scan_costs(workload.pid)
-        print_scan(kind, *row)
-        if kind == "private":
-            points.append(row[:2])
+    for gib in SIZES_GIB:
+        if gib * GIB <= free:
+            row = sparse_costs(128, gib * GIB)
+            print_scan("private, and 128 pages spread over 1 TiB", *row)
+            points.append(row)
+    area = Area("a", kind="huge", size=2 * GIB, patterns=[Sweep(offset=4 * MIB, length=32 * MIB)])
+    with Workload([area]) as workload:
+        time.sleep(0.5)
+        print_scan("huge", *scan_costs(workload.pid))
     for nr_pages in (1, 1 << 14):
-        command = [sys.executable, "-c", SPARSE, str(nr_pages)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-            print_scan(f"idle: {nr_pages} pages spread over 1 TiB", *scan_costs(process.pid))
-            process.communicate()
-    slope, start = np.polyfit(*np.array(points).T, 1)
-    print(f"\nThe line through those of private memory: {start:.2f} ms + {slope:.2f} ms a GiB.")
+        print_scan(f"idle: {nr_pages} pages spread over 1 TiB", *sparse_costs(nr_pages, 0))
+    resident, looks, clears = np.array(points).T
+    for what, costs in (("look", looks), ("look and clear", clears)):
+        slope, start = np.polyfit(resident, costs, 1)
+        off = np.abs(np.polyval((slope, start), resident) - costs).max()
+        print(
+            f"\nThe line through private memory, to {what}: {start:.2f} ms + {slope:.2f} ms a GiB; off by {off:.2f} ms."
+        )
 
 
 def print_scan(name: str, resident: float, look: float, clear: float) -> None:

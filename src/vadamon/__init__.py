@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vadamon.attrs import Attrs as Attrs
+    from vadamon.attrs import IntervalsGoal as IntervalsGoal
     from vadamon.backends import monitor as monitor
     from vadamon.errors import VadamonError as VadamonError
     from vadamon.errors import VadamonWarning as VadamonWarning
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # Loaded when first used, so that `vadamon --help` does not wait for NumPy.
 _HOME = {
     "Attrs": "vadamon.attrs",
+    "IntervalsGoal": "vadamon.attrs",
     "Header": "vadamon.recording.header",
     "Mapping": "vadamon.mappings",
     "Mappings": "vadamon.mappings",

@@ -130,6 +130,21 @@ def scanning(budget: float | None) -> Backend:
     )
 
 
+def _open_comparer(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
+    from vadamon.monitors.live_compared import ProcessComparer
+
+    return ProcessComparer(pids, attrs, clear_budget=options.clear_budget, clock=options.clock)
+
+
+COMPARING = Backend(
+    "page-table",
+    shows="what a sample of pages tells, and what all of them do",
+    how="all page tables read by an eBPF walk, cleared by process_madvise",
+    rights="what page-table needs",
+    open=_open_comparer,
+)
+"""Gives a `ComparedMonitor`."""
+
 BACKENDS = {
     backend.name: backend
     for backend in (  # the best first
@@ -225,7 +240,8 @@ def monitor(
     ...         print(snapshot.nr_accesses, "of", snapshot.nr_samples)
 
     ``backend`` is one of `BACKENDS`, or "auto": the best that works here for these processes. Where that is not the
-    best of all, a VadamonWarning says which it is, and why. Without ``attrs`` the defaults of the backend are taken.
+    best of all, a VadamonWarning says which it is, and why. Without ``attrs`` the defaults of the backend are taken;
+    with an ``intervals_goal`` in them intervals are tuned as it runs, and ``attrs`` of the monitor are those of now.
     ``clear_budget`` is the share of one core that may be spent on clearing memory that can only be cleared all at once.
 
     Raises VadamonError where one of the processes cannot be watched, saying why and what would help.

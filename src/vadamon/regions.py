@@ -89,8 +89,8 @@ class Regions:
             scaled = scale_counts(self.nr_accesses, np.maximum(self.nr_valid, 1), nr_samples)
             self.nr_accesses = np.where(self.unknown, self.last_nr_accesses, scaled)
 
-    def update_ages(self, threshold: int) -> None:
-        """Make each region one interval older, or new where its accesses changed (``damon_merge_regions_of``).
+    def update_ages(self, threshold: int, by: int = 1) -> None:
+        """Make each region ``by`` intervals older, or new where its accesses changed (``damon_merge_regions_of``).
 
         They changed where ``nr_accesses`` and ``last_nr_accesses`` differ by more than ``threshold``, or where just
         one of them is 0. The age of an unknown region stays: nothing was seen, neither change nor constancy.
@@ -98,7 +98,7 @@ class Regions:
         now, last = self.nr_accesses, self.last_nr_accesses
         changed = (np.maximum(now, last) - np.minimum(now, last)) > threshold
         changed |= (now == 0) != (last == 0)
-        self.age = np.where(changed, 0, self.age + ~self.unknown)
+        self.age = np.where(changed, 0, self.age + np.uint32(by) * ~self.unknown)
 
     def merge(self, threshold: int, size_limit: int) -> None:
         """Merge neighbours that are alike (``damon_merge_regions_of``).

@@ -30,8 +30,8 @@ class Snapshot:
 
     Times are nanoseconds of CLOCK_MONOTONIC. The arrays have one entry a region, sorted by address: ``start`` and
     ``end`` are uint64 byte addresses (half open), ``nr_accesses`` (out of ``nr_samples``) and ``age`` (in aggregation
-    intervals) are uint32, and ``unknown`` is bool: where it is set no sample of this interval was valid, and
-    ``nr_accesses`` is the last known value.
+    intervals; where those are tuned, in such as the run began with) are uint32, and ``unknown`` is bool: where it is
+    set no sample of this interval was valid, and ``nr_accesses`` is the last known value.
     """
 
     target_id: int

@@ -48,9 +48,7 @@ def test_scanned_recording_is_the_truth_of_a_sampled_one(tmp_path: Path) -> None
 
 def test_what_does_not_hold_every_page_is_no_truth(tmp_path: Path) -> None:
     sampled = recorded(tmp_path / "sampled", "page-table", [(0, 5, 19)])
-    with pytest.raises(
-        VadamonError, match="sampled does not tell of every page: give a truth file, or record it with --scan"
-    ):
+    with pytest.raises(VadamonError, match="sampled does not tell of every page: give what --truth has written"):
         open_truth(sampled, Attrs())
     (tmp_path / "x").write_text("x")
     with pytest.raises(VadamonError, match="x is not a truth file"):

@@ -94,7 +94,7 @@ def test_trace_from_a_pipe(tmp_path: Path) -> None:
         (
             ["accuracy", "r", "r"],
             1,
-            "vadamon: r does not tell of every page: give a truth file, or record it with --scan",
+            "vadamon: r does not tell of every page: give what --truth has written",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tests.live.conftest import MIB, overlap, watch
 from vadamon import Attrs, VadamonError
 from vadamon.mappings import Mappings
 from vadamon.monitors.live import ProcessMonitor
+from vadamon.monitors.live_scanning import ProcessScanner
 
 FAST = Attrs(update_us=200_000)
 
@@ -85,9 +87,10 @@ def test_threads_that_outlive_the_main_thread_are_watched(start_target):
     assert found == pytest.approx(16 * MIB, rel=0.1)
 
 
-def test_children_are_followed(start_target):
+@pytest.mark.parametrize("watch_with", [ProcessMonitor, partial(ProcessScanner, budget=None)])
+def test_children_are_followed(start_target, watch_with):
     target = start_target("forks")
-    with ProcessMonitor([target.pid], FAST, follow_children=True) as monitor:
+    with watch_with([target.pid], FAST, follow_children=True) as monitor:
         seen = {next(monitor).target_id for _ in range(60)}
     assert target.pid in seen
     assert len(seen) > 3

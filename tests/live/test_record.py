@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import vadamon
+from vadamon.attrs import IntervalsGoal
 from vadamon.workload import Area, Sweep, Workload
 
 MIB = 1 << 20
@@ -250,3 +253,45 @@ def test_the_demo_finds_what_it_has_hidden(tmp_path, prefix):
     assert found["moving"][0] >= 80
     assert found["cold"][1] <= 10  # a region may reach over the edge for a while
     assert len(read(tmp_path / "demo.vadamon")) >= 75
+
+
+def test_auto_tunes_the_intervals_and_reports_say_so(path):
+    # All of it once a second: of samples 5 ms apart, each would find 0.5 % of it accessed at most.
+    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(length=64 * MIB, period_us=1_000_000)])]) as workload:
+        done = call("record", "--auto", "--duration", "6s", "-o", path, workload.pid)
+    assert done.returncode == 0, done.stderr
+    assert "the intervals were tuned: at last a sample each " in done.stderr
+    recording = vadamon.open(path)
+    assert recording.attrs == vadamon.Attrs(intervals_goal=IntervalsGoal())
+    sample_ns = np.concatenate([batch.sample_ns for batch in recording.batches()])
+    assert sample_ns[:3].tolist() == [5_000_000] * 3
+    assert sample_ns.max() >= 15_000_000
+    snapshots = list(recording)
+    assert all(before.end_ns <= after.start_ns for before, after in pairwise(snapshots))
+    assert snapshots[-1].end_ns - snapshots[0].start_ns <= 6_000_000_000
+    summary = call("report", "summary", path)
+    assert "summed up every 100 ms at first, then tuned" in summary.stdout
+    assert "sample interval tuned " in summary.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--scan",), "follows from --budget"),
+        (("--sample", "1ms"), "5000 us to 10000000 us"),
+        (("--backend", "referenced"), "cannot tune its intervals"),
+    ],
+)
+def test_where_nothing_can_be_tuned_auto_is_refused(path, workload, options, why):
+    done = call("record", "--auto", *options, "--duration", "1", "-o", path, workload.pid)
+    assert done.returncode in (1, 2)
+    assert why in done.stderr
+    assert not path.exists()
+
+
+def test_a_duration_without_a_sample_is_refused(path, workload):
+    done = call(
+        "record", "--sample", "2s", "--aggr", "4s", "--update", "4s", "--duration", "1", "-o", path, workload.pid
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("vadamon: nothing can be seen within 1 s, ")

@@ -1,5 +1,6 @@
 """Every page, against what the workload has logged."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,9 +65,70 @@ def test_record_scan(tmp_path):
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    assert "every page is looked at each 50 ms; a snapshot each 500 ms" in done.stderr
+    assert "every page is looked at each 50 ms, a snapshot each 500 ms" in done.stderr
     last = list(vadamon.open(path))[-1]
     # One page of 16,384, which sampling would hardly ever meet.
     at = int(np.searchsorted(last.start, address, side="right")) - 1
     assert (int(last.start[at]), int(last.end[at])) == (address, address + 4096)
     assert last.nr_accesses[at] >= 9
+
+
+def test_record_with_the_truth(tmp_path):
+    sampled_path, truth_path = tmp_path / "sampled", tmp_path / "truth"
+    options = ("--sample", "50ms", "--aggr", "500ms", "--duration", "5s", "--truth", truth_path, "-o", sampled_path)
+    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(offset=16 * MIB, length=16 * MIB)])]) as workload:
+        start = workload.areas["a"].start
+        done = subprocess.run(
+            [VADAMON, "record", *options, str(workload.pid)], capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 0, done.stderr
+    sampled, truth = vadamon.open(sampled_path), vadamon.open(truth_path)
+    assert (sampled.header.backend, truth.header.backend) == ("page-table", "scan")
+    assert sampled.mappings == truth.mappings
+    pairs = list(zip(sampled, truth, strict=True))
+    assert len(pairs) == 10
+    shares = []
+    for sample, every in pairs:
+        assert (sample.start_ns, sample.end_ns, sample.nr_samples) == (every.start_ns, every.end_ns, every.nr_samples)
+        assert every.nr_samples >= 5
+        hot = 2 * every.nr_accesses >= every.nr_samples
+        in_hot, in_area = (overlap(every, start + low * MIB, start + high * MIB) for low, high in ((16, 32), (0, 64)))
+        assert in_hot[hot].sum() == 16 * MIB
+        assert in_area[hot].sum() == 16 * MIB
+        found = 2 * sample.nr_accesses >= sample.nr_samples
+        shares.append(overlap(sample, start + 16 * MIB, start + 32 * MIB)[found].sum() / (16 * MIB))
+    assert np.mean(shares[5:]) >= 0.6
+    command = [VADAMON, "accuracy", "--format", "json", "--skip", "2500ms", sampled_path, truth_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["nr_intervals"] == 5
+    assert found["hot_bytes"] == pytest.approx(16 * MIB, rel=0.01)
+    assert found["recall"] >= 0.6
+    assert found["precision"] >= 0.6
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--truth", "x", "--scan"), "does not go with"),
+        (("--truth", "x", "--auto"), "does not go with"),
+        (("--truth", "x", "-o", "x"), "another name"),
+        (("--truth", "x", "--sample", "1ms", "--aggr", "1s"), "at most 255 scans"),
+        (("--scan", "-o", "x", "--sample", "1ms", "--aggr", "1s"), "at most 255 scans"),
+    ],
+)
+def test_scans_that_cannot_be(tmp_path, options, why):
+    with Workload([Area("a", size=MIB)]) as workload:
+        done = subprocess.run(
+            [VADAMON, "record", *options, "--duration", "1s", str(workload.pid)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=tmp_path,
+        )
+    assert done.returncode == 2
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x").exists()

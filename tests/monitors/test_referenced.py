@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from vadamon import Attrs, VadamonError, VadamonWarning
+from vadamon.attrs import IntervalsGoal
 from vadamon.clock import MonotonicClock
 from vadamon.monitors.referenced import ReferencedMonitor
 from vadamon.workload import Area, Sweep, Workload
@@ -191,3 +192,8 @@ def test_nothing_is_left_open():
     with monitor(os.getpid()) as watch:
         next(watch)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_intervals_are_not_tuned():
+    with pytest.raises(VadamonError, match="cannot tune"):
+        monitor(os.getpid(), attrs=Attrs(intervals_goal=IntervalsGoal()))

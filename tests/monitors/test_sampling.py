@@ -1,11 +1,16 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from vadamon import Attrs, Mapping, Mappings, Regions, SampleHealth
+from vadamon.attrs import IntervalsGoal
 from vadamon.clock import VirtualClock
 from vadamon.monitors.sampling import SamplingMonitor
 from vadamon.operations import get
 from vadamon.operations.base import Target
+from vadamon.workload import Area, Sweep
+from vadamon.workload.simulated import SimulatedWorkload
 
 PAGE = 4096
 MS = 1_000_000
@@ -341,6 +346,70 @@ class TestSchedule:
         assert {s.nr_samples for s in snapshots} == {3}
 
 
+class TestTuning:
+    def test_intervals_follow_each_other_without_gap_or_overlap(self, world):
+        # The second sleeps over the end at which intervals are tuned.
+        world.oversleep_ms = {90: 27, 295: 31, 400: 663}
+        snapshots = take(monitor(world, Process(world, hot=(0, 0)), intervals_goal=IntervalsGoal()), 20)
+        times = [grid(world, s) for s in snapshots]
+        assert times[0][0] == 0
+        assert all(before[1] <= after[0] for before, after in pairwise(times))
+        assert [(before, after) for before, after in pairwise(times) if before[1] != after[0]] == [
+            ((300, 500), (900, 1100))
+        ]
+        # Those of 310 and 320 ms, and of 410 to 500.
+        assert snapshots[3].health.missed_samples == 12
+        for s in snapshots:
+            sample_ns = (s.end_ns - s.start_ns) / (s.nr_samples + s.health.missed_samples)
+            assert 5 * MS <= sample_ns <= 10_000 * MS
+            assert s.nr_samples + s.health.missed_samples == 20
+        assert times[-1][1] - times[-1][0] > 1_000
+
+    def test_each_third_interval_may_change_them(self, world):
+        m = monitor(world, Process(world, hot=(0, 0)), intervals_goal=IntervalsGoal(max_sample_us=40_000))
+        lengths = [end - start for start, end in (grid(world, s) for s in take(m, 15))]
+        assert lengths == [100] * 3 + [200] * 3 + [400] * 3 + [800] * 6
+        assert m.attrs == Attrs(sample_us=40_000, aggr_us=800_000, intervals_goal=IntervalsGoal(max_sample_us=40_000))
+
+    def test_where_more_is_hot_they_stay_short(self, world):
+        m = monitor(world, Process(world, hot=MMAP), intervals_goal=IntervalsGoal())
+        take(m, 30)
+        assert m.attrs.sample_us == 5_000
+        m = monitor(world, Process(world, hot=MMAP), sample_us=50_000, aggr_us=10**6, intervals_goal=IntervalsGoal())
+        take(m, 30)
+        assert m.attrs.sample_us == 5_000
+        assert m.attrs.aggr_us == 100_000
+
+    def test_updates_come_when_they_are_due(self, world):
+        process = Process(world, hot=(0, 0))
+        updated = []
+        mappings = process.mappings
+        process.mappings = lambda: updated.append(world.ms()) or mappings()
+        take(monitor(world, process, intervals_goal=IntervalsGoal(max_sample_us=40_000)), 30)
+        assert len(updated) > 10
+        assert all(0 < after - before <= 1_080 for before, after in pairwise(updated))
+
+    def test_ages_stay_in_the_intervals_of_the_beginning(self, world):
+        goal = IntervalsGoal(access_share=0.01, max_sample_us=33_000)
+        snapshots = take(monitor(world, Process(world, hot=(0, 0)), intervals_goal=goal), 30)
+        for s in snapshots:
+            assert set(s.age.tolist()) == {int(grid(world, s)[1] / 100)}
+
+    @pytest.mark.parametrize("sample_us", [5_000, 320_000])
+    def test_a_sweep_is_met_at_the_goal(self, sample_us):
+        # Every page is touched each 2 s: of the samples of each, 80 ms apart, 4 % find it accessed.
+        clock = SimulatedWorkload([Area("a", size=32 << 20, patterns=[Sweep(length=32 << 20, period_us=2_000_000)])])
+        attrs = Attrs(sample_us=sample_us, aggr_us=20 * sample_us, intervals_goal=IntervalsGoal())
+        m = SamplingMonitor([Target(1, clock.space)], attrs, get("vaddr"), clock, np.random.default_rng(1))
+        tuned = []
+        for s in m:
+            tuned.append(m.attrs.sample_us)
+            if s.end_ns > 150_000 * MS:
+                break
+        settled = np.array(tuned[len(tuned) // 2 :])
+        assert 55_000 <= np.median(settled) <= 115_000
+
+
 class TestTargets:
     def test_each_has_its_own_findings(self, world):
         a = Process(world)
@@ -451,6 +520,24 @@ class TestEnd:
         assert snapshots[-1].health == SampleHealth()
         assert process.nr_closed == 1
 
+    def test_the_duration_cuts_the_last_interval_short(self, world):
+        m = monitor(world, Process(world))
+        m.duration_ns = 138 * MS
+        snapshots = list(m)
+        assert [grid(world, s) for s in snapshots] == [(0, 100), (100, 135)]
+        assert [s.nr_samples for s in snapshots] == [20, 7]
+        assert world.ms() == 138
+
+    def test_whole_intervals_of_a_duration_are_whole(self, world):
+        m = monitor(world, Process(world))
+        m.duration_ns = 200 * MS
+        assert [(*grid(world, s), s.nr_samples) for s in m] == [(0, 100, 20), (100, 200, 20)]
+
+    def test_a_duration_holds_whatever_the_intervals_are_tuned_to(self, world):
+        m = monitor(world, Process(world, hot=(0, 0)), intervals_goal=IntervalsGoal())
+        m.duration_ns = 1_400 * MS
+        assert [grid(world, s)[1] for s in m] == [100, 200, 300, 500, 700, 900, 1_300, 1_400]
+
     def test_stop_before_the_start(self, world):
         process = Process(world)
         m = monitor(world, process)
@@ -509,6 +596,20 @@ class TestEnd:
         assert (a.target_id, b.target_id) == (m.targets[0].target_id, 7)
         assert by_page(b, b.nr_accesses, *second.hot).mean() > 2  # the first regions are coarse
         assert not b.unknown.any()
+
+    def test_targets_are_looked_for_at_the_start_and_at_each_update(self, world):
+        m = monitor(world, Process(world), update_us=250_000)
+        looked_at_ms = []
+
+        def look():
+            looked_at_ms.append(world.ms())
+            m.add(Target(10 + len(looked_at_ms), Process(world)))
+
+        m.look_for_targets = look
+        ids = [s.target_id for s in take(m, 2 + 2 + 3 + 3 + 3)]
+        assert looked_at_ms == [0, 250, 500]
+        # The second was taken in in the midst of an interval, the third at the end of one.
+        assert ids == [1, 11, 1, 11, 1, 11, 12, 1, 11, 12, 1, 11, 12]
 
     def test_leaving_the_context_lets_go_of_all(self, world):
         a, b = Process(world), Process(world)

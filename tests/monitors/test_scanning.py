@@ -1,10 +1,13 @@
 """The scanning monitor in virtual time, over an address space that does as it is told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vadamon import Attrs, Mapping, Mappings
 from vadamon.address_space.base import Scan, Scans
+from vadamon.attrs import IntervalsGoal
 from vadamon.clock import VirtualClock
 from vadamon.monitors.scanning import ScannedTarget, ScanningMonitor, choose_sample_us
 from vadamon.ranges import subtract
@@ -168,3 +171,17 @@ def test_bad_input():
         ScanningMonitor(targets, Attrs(10_000, 3_000_000, 3_000_000), VirtualClock())
     with pytest.raises(ValueError, match="share of one core"):
         ScanningMonitor(targets, ATTRS, VirtualClock(), budget=0)
+
+
+def test_the_duration_ends_within_an_interval():
+    memory = Memory(lambda k: [(10, 20)], clock=VirtualClock())
+    with ScanningMonitor([ScannedTarget(1, memory)], ATTRS, memory.clock) as monitor:
+        monitor.duration_ns = 138 * MS
+        found = list(monitor)
+    assert [(s.start_ns // MS, s.end_ns // MS, s.nr_samples) for s in found] == [(0, 100, 10), (100, 130, 3)]
+    assert memory.clock.now_ns() == 138 * MS
+
+
+def test_intervals_are_not_tuned():
+    with pytest.raises(ValueError, match="not tuned"):
+        ScanningMonitor([], replace(ATTRS, intervals_goal=IntervalsGoal()), VirtualClock())

@@ -1,5 +1,7 @@
 """A recording as it is written and read: round trips, cuts, flipped bytes, kill -9, a full disk."""
 
+import contextlib
+import errno
 import itertools
 import os
 import signal
@@ -7,7 +9,9 @@ import stat
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +23,19 @@ from hypothesis import strategies as st
 
 import vadamon
 from vadamon import Attrs, Header, Mapping, Mappings, Recording, RecordingWriter, SampleHealth, Snapshot, Target
+from vadamon.attrs import IntervalsGoal
 from vadamon.clock import VirtualClock
 from vadamon.errors import VadamonError, VadamonWarning
-from vadamon.recording.framing import BLANK_SEAL, SEAL_KEY, seal
+from vadamon.recording import large_batches
+from vadamon.recording import reader as reader_module
+from vadamon.recording import writer as writer_module
+from vadamon.recording.batch import SnapshotBatch
+from vadamon.recording.encoding import decode_snapshots, decompress, encode_index, encode_snapshots
+from vadamon.recording.framing import END_MARK, read_frames, to_frame
+from vadamon.recording.layout import beginning
+from vadamon.recording.packed_json import from_packed_json, to_packed_json
 
+MS = 1_000_000
 HEADER = Header(
     Attrs(min_region_size=1), (Target(7, 4242, "python3 x.py"),), "page-table", "vadamon record 4242", 10, 20
 )
@@ -47,6 +60,14 @@ def snapshot(start: list[int], end: list[int], *, target_id: int = 7, k: int = 0
 def plain(s: Snapshot) -> tuple[object, ...]:
     arrays = (s.start, s.end, s.nr_accesses, s.age, s.unknown)
     return (s.target_id, s.start_ns, s.end_ns, s.nr_samples, s.health, *((a.dtype.str, a.tolist()) for a in arrays))
+
+
+def by_target(every: Iterable[tuple[object, ...]]) -> dict[object, list[tuple[object, ...]]]:
+    """Return what `plain` gave, in the order of each target: in a batch, targets come by their times."""
+    found: dict[object, list[tuple[object, ...]]] = {}
+    for each in every:
+        found.setdefault(each[0], []).append(each)
+    return found
 
 
 def written(path: Path, snapshots: list[Snapshot]) -> Path:
@@ -76,6 +97,17 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     )
 
 
+def test_attributes_that_were_tuned(tmp_path: Path) -> None:
+    header = replace(HEADER, attrs=Attrs(intervals_goal=IntervalsGoal(access_share=0.1)))
+    late = replace(snapshot([0], [1], k=1), end_ns=300_000_000, nr_samples=18, health=SampleHealth(missed_samples=2))
+    with RecordingWriter(tmp_path / "x", header) as writer:
+        for each in (replace(snapshot([0], [1]), health=SampleHealth()), late, replace(late, nr_samples=0)):
+            writer.write_snapshot(each)
+    recording = vadamon.open(tmp_path / "x")
+    assert recording.attrs == header.attrs
+    assert [ns for batch in recording.batches() for ns in batch.sample_ns.tolist()] == [5 * MS, 10 * MS, 100 * MS]
+
+
 @st.composite
 def address_mappings(draw: st.DrawFn) -> Mappings:
     borders = draw(st.lists(st.integers(0, 2**47), unique=True, max_size=8).map(sorted))
@@ -87,10 +119,10 @@ def address_mappings(draw: st.DrawFn) -> Mappings:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(events=st.lists(st.one_of(snapshots(), address_mappings()), max_size=12))
-def test_what_is_written_is_read(tmp_path: Path, events: list[Snapshot | Mappings]) -> None:
+@given(events=st.lists(st.one_of(snapshots(), address_mappings()), max_size=12), live=st.booleans())
+def test_what_is_written_is_read(tmp_path: Path, events: list[Snapshot | Mappings], live: bool) -> None:
     changes = []
-    with RecordingWriter(tmp_path / "r", HEADER) as writer:
+    with RecordingWriter(tmp_path / "r", HEADER, live=live) as writer:
         for time_ns, event in enumerate(events):
             if isinstance(event, Snapshot):
                 writer.write_snapshot(event)
@@ -102,8 +134,8 @@ def test_what_is_written_is_read(tmp_path: Path, events: list[Snapshot | Mapping
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         expected = [plain(event) for event in events if isinstance(event, Snapshot)]
-        assert [plain(s) for s in recording] == expected
-        assert [plain(s) for s in recording] == expected, "a recording can be read twice"
+        assert by_target(map(plain, recording)) == by_target(expected)
+        assert by_target(map(plain, recording)) == by_target(expected), "a recording can be read twice"
         assert [(c.target_id, c.time_ns, c.mappings) for c in recording.mappings_history()] == changes
     last = [mappings for _, _, mappings in changes if len(mappings)]
     assert recording.mappings == ({9: last[-1]} if last else {})
@@ -122,11 +154,10 @@ def test_head_and_targets(tmp_path: Path) -> None:
     assert recording.wall_ns(header.start_ns + 5) == header.start_wall_ns + 5
 
 
-def test_it_is_an_arrow_stream(tmp_path: Path) -> None:
+def test_it_says_what_it_is(tmp_path: Path) -> None:
     path = written(tmp_path / "r", [snapshot([4096, 8192], [8192, 12288], k=k) for k in range(25)])
-    table = ipc.open_stream(path.read_bytes()).read_all()
-    assert table.num_rows == 25
-    assert table["regions"][0].as_py()[1] == {"gap": 0, "size": 4096, "nr_accesses": 3, "age": 1, "unknown": False}
+    data = path.read_bytes()
+    assert data.startswith(b"vadamon recording 2\n\x89VDM")
 
 
 def test_a_second_of_snapshots_is_the_most_that_is_unwritten(tmp_path: Path) -> None:
@@ -179,6 +210,9 @@ def test_unsorted_regions_are_refused(tmp_path: Path) -> None:
     writer.write_snapshot(snapshot([8, 0], [16, 8]))
     with pytest.raises(ValueError, match="sorted"):
         writer.flush()
+    writer.write_snapshot(snapshot([0, 8], [8, 16]))
+    writer.close()
+    assert len(list(Recording(tmp_path / "r"))) == 1, "the writer goes on without them"
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +220,17 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[tuple[o
     """Return the bytes of a recording of three batches, and what it holds."""
     path = tmp_path_factory.mktemp("small") / "r"
     every = [snapshot([4096 * k, 8192 * (k + 1)], [4096 * k + 1, 8192 * (k + 1) + 7], k=k) for k in range(25)]
-    written(path, every)
-    return path.read_bytes(), [plain(s) for s in every]
+    with RecordingWriter(path, HEADER) as writer:
+        for each in every:
+            writer.write_snapshot(each)
+        writer.flush()
+        # As it is before `close` puts large batches in its place; with the end mark it would have had without them.
+        data = path.read_bytes() + END_MARK
+    return data, [plain(s) for s in every]
 
 
 def assert_reads_whole_batches(path: Path, data: bytes, expected: list[tuple[object, ...]]) -> None:
-    """Either one line, or some whole batches and a warning; and never anything that was not written."""
+    """Either one line, or every batch that is whole and a warning; and never anything that was not written."""
     path.write_bytes(data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -200,8 +239,10 @@ def assert_reads_whole_batches(path: Path, data: bytes, expected: list[tuple[obj
         except VadamonError as error:
             assert "\n" not in str(error)
             return
-    assert len(read) in (0, 10, 20, 25)
-    assert read == expected[: len(read)]
+    whole = [expected[:10], expected[10:20], expected[20:]]
+    assert read in (
+        [s for k in chosen for s in whole[k]] for n in range(4) for chosen in itertools.combinations(range(3), n)
+    )
     assert [w.category for w in caught] == [VadamonWarning]
 
 
@@ -219,6 +260,19 @@ def test_any_byte_flipped(tmp_path: Path, small: tuple[bytes, list[tuple[object,
         assert_reads_whole_batches(tmp_path / "flip", bytes(damaged), expected)
 
 
+def test_batches_behind_a_damaged_one_are_read(tmp_path: Path, small: tuple[bytes, list[tuple[object, ...]]]) -> None:
+    data, expected = small
+    with (tmp_path / "r").open("w+b") as file:
+        file.write(data)
+        _, second, third = read_frames(file, len(beginning(HEADER)), len(data), pytest.fail)
+    for at in (second.at, second.at + 9, second.at + 30, second.body_at, third.at - 1):
+        damaged = bytearray(data)
+        damaged[at] ^= 1
+        (tmp_path / "r").write_bytes(damaged)
+        with pytest.warns(VadamonWarning, match=f"damaged at byte {second.at}; all that is whole is used"):
+            assert [plain(s) for s in Recording(tmp_path / "r")] == expected[:10] + expected[20:]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
 @given(changes=st.lists(st.tuples(st.integers(0, 1 << 30), st.binary(min_size=1, max_size=9)), min_size=1, max_size=4))
 def test_any_damage(
@@ -232,7 +286,10 @@ def test_any_damage(
         assert_reads_whole_batches(tmp_path / "damage", bytes(damaged), expected)
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"PAR1", b"\xff\xff\xff\xff\x10\x00\x00\x00" + bytes(64), bytes(5000)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"x", b"PAR1", bytes(5000), b"vadamon recording", b"vadamon recording x\n", b"\xff\xff\xff\xff" * 9],
+)
 def test_foreign_file(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(VadamonError, match="is not a vadamon recording"):
@@ -247,15 +304,27 @@ def test_foreign_arrow_stream(tmp_path: Path) -> None:
 
 
 def test_newer_format(tmp_path: Path) -> None:
-    schema = pa.schema({"a": pa.int64()}, metadata={b"vadamon.version": b"99", SEAL_KEY: BLANK_SEAL})
-    (tmp_path / "x").write_bytes(seal(schema.serialize().to_pybytes()))
-    with pytest.raises(VadamonError, match="format 99, and this vadamon reads up to 1"):
+    (tmp_path / "x").write_bytes(b"vadamon recording 99\nof another kind altogether")
+    with pytest.raises(VadamonError, match="format 99, and this vadamon reads format 2: install a newer"):
         Recording(tmp_path / "x")
 
 
-def test_head_of_another_kind(tmp_path: Path) -> None:
-    metadata = {b"vadamon.version": b"1", b"vadamon.header": b'{"attrs": {}}', SEAL_KEY: BLANK_SEAL}
-    (tmp_path / "x").write_bytes(seal(pa.schema({"a": pa.int64()}, metadata=metadata).serialize().to_pybytes()))
+def test_the_format_before(tmp_path: Path) -> None:
+    schema = pa.schema({"a": pa.int64()}, metadata={b"vadamon.format": b"vadamon recording", b"vadamon.version": b"1"})
+    (tmp_path / "x").write_bytes(schema.serialize().to_pybytes())
+    with pytest.raises(VadamonError, match="format 1, and this vadamon reads format 2: install an older"):
+        Recording(tmp_path / "x")
+
+
+DEEP = zlib.compress(b"[" * 100_000)
+BOMB = zlib.compress(b" " * (1 << 25) + b"0")
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"\xff", DEEP, BOMB, *map(to_packed_json, ([], {}, {"attrs": {}}, {"attrs": {}, "targets": [{}]}))]
+)
+def test_head_of_another_kind(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "x").write_bytes(b"vadamon recording 2\n" + to_frame(head))
     with pytest.raises(VadamonError, match="makes no sense"):
         Recording(tmp_path / "x")
 
@@ -265,21 +334,236 @@ def test_missing_file(tmp_path: Path) -> None:
         Recording(tmp_path / "x")
 
 
-def test_sealed_nonsense_is_not_shown(tmp_path: Path) -> None:
-    path = written(tmp_path / "r", [snapshot([4096], [8192])])
-    data = path.read_bytes()
-    head = 8 + int.from_bytes(data[4:8], "little")
-    table = ipc.open_stream(data).read_all()
-    rows = table.to_pylist()
-    rows[0]["regions"] = [{"gap": 2**64 - 1, "size": 4096, "nr_accesses": 1, "age": 1, "unknown": False}]
-    batch = pa.RecordBatch.from_pylist(rows, schema=table.schema)
-    sink = pa.BufferOutputStream()
-    with ipc.new_stream(sink, table.schema) as stream:
-        stream.write_batch(batch, custom_metadata={SEAL_KEY: BLANK_SEAL})
-    message = sink.getvalue().to_pybytes()[len(table.schema.serialize()) : -8]
-    path.write_bytes(data[:head] + seal(message) + data[-8:])
+GOOD_ROW = encode_snapshots(SnapshotBatch.of([snapshot([4096], [8192])]))
+GOOD_INDEX = from_packed_json(encode_index([GOOD_ROW]))
+
+
+def test_lengths_that_claim_much_ask_for_nothing(tmp_path: Path, resident_size: Callable[..., list[int]]) -> None:
+    huge = (0xFFFFFFF0).to_bytes(4, "little")
+    data = beginning(HEADER) + to_frame(to_packed_json(GOOD_INDEX), GOOD_ROW.data)
+    at = len(beginning(HEADER))
+    for field in (8, 12):
+        (tmp_path / f"r{field}").write_bytes(data[: at + field] + huge + data[at + field + 4 :])
+    sized = to_frame(to_packed_json([GOOD_INDEX[0] | {"size": 100 << 30}]), GOOD_ROW.data)
+    (tmp_path / "sized").write_bytes(beginning(HEADER) + sized)
+    code = """
+import sys, warnings
+from vadamon import Recording
+warnings.simplefilter("ignore")
+list(Recording(sys.argv[1])), measure()
+for path in sys.argv[1:]:
+    assert list(Recording(path)) == []
+measure()
+"""
+    before, after = resident_size(code, *(str(tmp_path / name) for name in ("r8", "r12", "sized")))
+    assert after < before + 4 * 2**20
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": 10**6}, {"size": 3}, {"size": 1 << 40}, {"size": "x"}, {"size": -1}, {"length": 0},
+        {"length": 1 << 70}, {"end_ns": None}, {"end_ns": 1 << 63}, {"what": 1}, {"target_id": -1},
+        {"nr_snapshots": 2}, {"ranges": [[1]]}, {"ranges": [[1, 1 << 64]]}, {"ranges": 5},
+    ],
+)  # fmt: skip
+def test_sealed_nonsense_is_not_shown(tmp_path: Path, change: dict[str, object]) -> None:
+    path = tmp_path / "r"
+    path.write_bytes(beginning(HEADER) + to_frame(to_packed_json([GOOD_INDEX[0] | change]), GOOD_ROW.data) + END_MARK)
     with pytest.warns(VadamonWarning, match="makes no sense"):
         assert list(Recording(path)) == []
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+@given(
+    index=st.one_of(
+        st.binary(max_size=40).filter(bool),
+        st.recursive(
+            st.one_of(st.none(), st.integers(), st.sampled_from(["snapshots", "mappings", "target"])),
+            lambda inner: st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from([*GOOD_INDEX[0]]), inner, max_size=8),
+            max_leaves=12,
+        ).map(to_packed_json),
+        st.dictionaries(st.sampled_from([*GOOD_INDEX[0]]), st.one_of(st.none(), st.integers(), st.lists(st.integers())))
+        .map(lambda change: to_packed_json([GOOD_INDEX[0] | change])),
+    ),
+    body=st.one_of(st.just(GOOD_ROW.data), st.binary(max_size=60)),
+)  # fmt: skip
+def test_any_sealed_index_and_body(tmp_path: Path, index: bytes, body: bytes) -> None:
+    (tmp_path / "r").write_bytes(beginning(HEADER) + to_frame(index, body) + END_MARK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", VadamonWarning)
+        recording = Recording(tmp_path / "r")
+        for each in recording:
+            assert (each.start < each.end).all()
+        for entry in recording.summaries():
+            np.array(entry.ranges, np.uint64).reshape(-1, 2)
+        assert isinstance(recording.mappings, dict)
+        assert isinstance(recording.targets, dict)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1 << 30), st.integers(0, 255)), min_size=1, max_size=5))
+def test_data_of_snapshots_that_is_none_is_refused(changes: list[tuple[int, int]]) -> None:
+    data = bytearray(decompress(GOOD_ROW.entry, GOOD_ROW.data))
+    for at, byte in changes:
+        data[at % len(data)] = byte
+    with contextlib.suppress(ValueError):
+        for each in decode_snapshots(GOOD_ROW.entry, bytes(data)):
+            assert (each.start < each.end).all()
+            assert (each.end[:-1] <= each.start[1:]).all()
+
+
+def two_targets(path: Path) -> list[Snapshot]:
+    """Record two minutes of two targets, the second of which has joined halfway, in many batches."""
+    rng = np.random.default_rng(3)
+    every = []
+    with RecordingWriter(path, HEADER) as writer:
+        for k in range(1200):
+            for target_id in (7, 8) if k >= 600 else (7,):
+                borders = np.unique(rng.integers(1, 1 << 35, 200)).tolist()
+                every.append(snapshot(borders[:-1], borders[1:], target_id=target_id, k=k))
+                writer.write_snapshot(every[-1])
+            if k in (0, 900):
+                writer.write_mappings(7, k * 10**8, Mappings([Mapping(0, k + 1, name="a")]))
+            if k == 600:
+                writer.write_target(Target(8, 99, "child"))
+                writer.write_mappings(8, k * 10**8, Mappings([Mapping(0, 5, name="b")]))
+    return every
+
+
+def test_selection(tmp_path: Path) -> None:
+    every = two_targets(tmp_path / "r")
+    recording = Recording(tmp_path / "r")
+    assert [plain(s) for s in recording] == [plain(s) for s in every], "targets come by their times"
+
+    second = 10**9
+    for start_ns, end_ns in ((None, 3 * second), (59 * second, 61 * second), (100 * second + 1, None), (-5, 0)):
+        chosen = [
+            s for s in every
+            if (start_ns is None or s.end_ns > start_ns) and (end_ns is None or s.start_ns < end_ns)
+        ]  # fmt: skip
+        part = recording.between(start_ns, end_ns)
+        assert [plain(s) for s in part] == [plain(s) for s in chosen]
+        assert [plain(s) for s in part.of(8)] == [plain(s) for s in chosen if s.target_id == 8]
+        assert sum(entry.nr_snapshots for entry in part.summaries()) == len(chosen)
+    assert [plain(s) for s in recording.of(7, 9)] == [plain(s) for s in every if s.target_id == 7]
+    assert recording.of(9).targets == {}
+    assert list(recording.of(8).targets) == list(recording.of(8).mappings) == [8]
+    assert [len(recording.between(None, t).mappings) for t in (0, 1, 61 * second)] == [0, 1, 2]
+    assert recording.between(None, 70 * second).mappings[7][0].end == 1
+    assert recording.mappings[7][0].end == 901
+
+
+def test_summaries_are_of_what_is_selected(tmp_path: Path) -> None:
+    every = two_targets(tmp_path / "r")
+    for part in (Recording(tmp_path / "r"), Recording(tmp_path / "r").between(31 * 10**9, 77 * 10**9)):
+        chosen = {(s.target_id, s.end_ns) for s in part}
+        snapshots = [s for s in every if (s.target_id, s.end_ns) in chosen]
+        for target_id in (7, 8):
+            mine = [s for s in snapshots if s.target_id == target_id]
+            entries = [entry for entry in part.summaries() if entry.target_id == target_id]
+            assert sum(entry.nr_snapshots for entry in entries) == len(mine)
+            assert min(entry.start_ns for entry in entries) == mine[0].start_ns
+            assert max(entry.end_ns for entry in entries) == mine[-1].end_ns
+            ranges = [r for entry in entries for r in entry.ranges]
+            assert min(low for low, _ in ranges) == min(int(s.start[0]) for s in mine)
+            assert max(high for _, high in ranges) == max(int(s.end[-1]) for s in mine)
+
+
+def test_what_is_not_selected_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_targets(tmp_path / "r")
+    decompressed = []
+    monkeypatch.setattr(
+        reader_module, "decompress", lambda entry, data: decompressed.append(entry) or decompress(entry, data)
+    )
+    recording = Recording(tmp_path / "r")
+    nr_batches = len(list(recording.summaries()))
+    assert nr_batches > 4
+    assert decompressed == []
+    assert len(list(recording.between(0, 10**9))) == 10
+    assert len(decompressed) == 1
+    decompressed.clear()
+    assert len(list(recording.of(8))) == 600
+    assert {entry.target_id for entry in decompressed} == {8}
+
+
+def test_closing_makes_batches_large(tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    with RecordingWriter(path, HEADER) as writer:
+        path.chmod(0o640)
+        for k in range(300):
+            writer.write_snapshot(snapshot([4096], [8192], k=k))
+        before, small_size = path.stat(), path.stat().st_size
+        with pytest.warns(VadamonWarning):
+            nr_small = len(list(Recording(path).batches()))
+    after = path.stat()
+    assert len(list(Recording(path).batches())) == 1
+    assert nr_small >= 29
+    assert after.st_size < small_size / 10
+    assert (after.st_mode, after.st_uid) == (before.st_mode, before.st_uid)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fsync", "fchown", "link", "unlink"])
+def test_ctrl_c_while_batches_are_made_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    path = tmp_path / "r"
+    module, name = (Path, "replace") if step == "unlink" else (os, step)
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), RecordingWriter(path, HEADER) as writer:
+        for k in range(30):
+            writer.write_snapshot(snapshot([4096], [8192], k=k))
+        monkeypatch.setattr(module, name, interrupt)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == [path]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(Recording(path))) == 30
+
+
+def test_a_full_disk_leaves_small_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(large_batches.Compaction, "_put", lambda self, data: None)
+    with RecordingWriter(tmp_path / "r", HEADER) as writer:
+        for k in range(30):
+            writer.write_snapshot(snapshot([0], [1], k=k))
+        monkeypatch.setattr(large_batches.Compaction, "_put", refuse)
+    assert len(list(Recording(tmp_path / "r"))) == 30
+    assert len(list(Recording(tmp_path / "r").batches())) == 3
+    assert list(tmp_path.iterdir()) == [tmp_path / "r"]
+
+
+def test_a_file_that_was_moved_meanwhile_stays_where_it_is(tmp_path: Path) -> None:
+    with RecordingWriter(tmp_path / "r", HEADER) as writer:
+        writer.write_snapshot(snapshot([0], [1]))
+        (tmp_path / "r").rename(tmp_path / "mine")
+        (tmp_path / "r").write_text("another's")
+    assert (tmp_path / "r").read_text() == "another's"
+    assert len(list(Recording(tmp_path / "mine"))) == 1
+
+
+def test_without_nameless_files_small_batches_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(writer_module, "Compaction", refuse)
+    written(tmp_path / "r", [snapshot([0], [1], k=k) for k in range(30)])
+    recording = Recording(tmp_path / "r")
+    assert len(list(recording)) == 30
+    assert len(list(recording.batches())) == 3
+
+
+def test_batches_are_written_as_snapshots_are(tmp_path: Path) -> None:
+    every = two_targets(tmp_path / "r")
+    with RecordingWriter(tmp_path / "copy", HEADER, live=False) as writer:
+        writer.write_snapshot(every[0])
+        writer.write_batch(SnapshotBatch.of(every[1:100]))
+        writer.write_batch(SnapshotBatch.of(every[100:]))
+    assert [plain(s) for s in Recording(tmp_path / "copy")] == [plain(s) for s in every]
 
 
 _KILLED = """
@@ -305,6 +589,7 @@ def test_killed_writer(tmp_path: Path) -> None:
         starts = [int(s.start[0]) for s in Recording(path)]
     assert starts == list(range(len(starts)))
     assert len(starts) >= promised
+    assert list(tmp_path.iterdir()) == [path], "nothing else is left behind"
 
 
 @pytest.mark.live

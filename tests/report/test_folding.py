@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vadamon.report.folding import FoldedSpace, contains, union
+from vadamon.ranges import union
+from vadamon.report.folding import FoldedSpace, contains
 
 RANGES = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 9)).map(lambda r: (r[0], r[0] + r[1])), max_size=8)
 

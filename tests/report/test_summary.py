@@ -1,8 +1,10 @@
 """The summary, worked out by hand."""
 
 from vadamon import Mapping
+from vadamon.report.sentences import trust_lines
 from vadamon.report.summary import summaries
 
+SECOND = 1_000_000_000
 KIB = 1024
 BIG = Mapping(0, 64 * KIB, name="/big")
 SMALL = Mapping(1 << 20, (1 << 20) + 16 * KIB, name="/small")
@@ -37,3 +39,11 @@ def test_health_says_how_far_to_trust_it(recorded):
     assert found.health.unknown == 0.5
     assert found.health.nr_samples == 20
     assert (found.health.fewest_regions, found.health.most_regions) == (2, 2)
+    assert found.health.sample_intervals == []
+
+
+def test_it_tells_what_intervals_were_tuned_to(recorded):
+    every = [(0, 16 * KIB, 20)]
+    (found,) = summaries(recorded(every, every, every, every, lengths=(1, 1, 2, 1)))
+    assert found.health.sample_intervals == [(0, 50_000_000), (2 * SECOND, 100_000_000), (4 * SECOND, 50_000_000)]
+    assert "sample interval tuned 2 times: 50 ms to 100 ms, at last 50 ms" in trust_lines(found)

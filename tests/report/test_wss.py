@@ -45,6 +45,14 @@ def test_percentiles_are_counted_as_damo_does(recorded):
     assert found.percentiles((0, 50, 75, 100)).tolist() == [[KIB, 6 * KIB, 8 * KIB, 10 * KIB]]
 
 
+def test_a_long_interval_counts_for_as_many_as_it_is_long(recorded):
+    (found,) = working_sets(recorded([(0, KIB, 20)], [(0, 9 * KIB, 20)], lengths=(1, 9)), thresholds=(0.0,))
+    assert found.nr_snapshots == 2
+    assert found.percentiles((0, 10, 50, 100)).tolist() == [[KIB, 9 * KIB, 9 * KIB, 9 * KIB]]
+    assert found.mean.tolist() == pytest.approx([8.2 * KIB])
+    assert found.over_time[0].tolist() == [KIB] + [9 * KIB] * 9
+
+
 @pytest.mark.parametrize("nr_columns", [1, 3, 10])
 def test_means_over_time_agree_with_the_mean(recorded, nr_columns):
     snapshots = [[(0, (k % 4 + 1) * KIB, 20)] for k in range(12)]

@@ -26,7 +26,7 @@ def open_truth(path: str | os.PathLike[str], attrs: Attrs) -> Iterator[TrueAcces
         return read_truth(path)
     recording = Recording(path)
     if recording.header.backend != SCAN:
-        raise VadamonError(f"{path} does not tell of every page: give a truth file, or record it with --scan")
+        raise VadamonError(f"{path} does not tell of every page: give what --truth has written")
     scan_us = recording.attrs.sample_us
     if scan_us != attrs.sample_us:
         sampled, scanned = (format_duration(us * 1000) for us in (attrs.sample_us, scan_us))

@@ -51,8 +51,6 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line. Exits with 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C."""
-    # Arrow's own allocator keeps megabytes that a monitor had better not hold.
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     warnings.simplefilter("always", VadamonWarning)
     warnings.showwarning = _show_warning

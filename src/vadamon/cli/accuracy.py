@@ -25,8 +25,7 @@ _PATH = click.Path(path_type=Path)
 def accuracy(recording: Path, truth: Path, threshold: int | None, skip: int, form: str) -> None:
     """Tell how accurate a recording is, by bytes, where the truth is known.
 
-    TRUTH is what `vadamon simulate --truth` has written or, of a live process, a recording with --scan of the same
-    time.
+    TRUTH is what `vadamon simulate --truth` has written or, of a live process, `vadamon record --truth`.
     """
     from vadamon.accuracy.measure import accuracy
     from vadamon.accuracy.scanned import open_truth

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from vadamon.backends import AUTO, BACKENDS, BEST, scanning
+from vadamon.attrs import IntervalsGoal
+from vadamon.backends import AUTO, BACKENDS, BEST, COMPARING, scanning
 from vadamon.cli.options import Duration, Share
 from vadamon.cli.progress import ProgressLine, in_words
 from vadamon.errors import VadamonError
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     import subprocess
 
     from vadamon.attrs import Attrs
-    from vadamon.backends import Backend, Choice
+    from vadamon.backends import Backend, Choice, Options
+    from vadamon.mappings import Mappings
     from vadamon.monitors.base import Monitor
+    from vadamon.recording.header import Header
     from vadamon.recording.recorder import Progress
+    from vadamon.snapshot import Snapshot
 
 
 _NR_SCANS = 10
@@ -58,6 +62,10 @@ class _Command(click.Command):
               help="Look at every page, not at a sample; without --sample, as often as --budget allows.")  # fmt: skip
 @click.option("--budget", type=Share(), default="1%", show_default=True, metavar="SHARE",
               help="With --scan and without --sample: of one core, to spend on it all.")  # fmt: skip
+@click.option("--auto", is_flag=True,
+              help="Tune the intervals as it runs, until 4 % of what could be accessed is seen to be.")  # fmt: skip
+@click.option("--truth", type=click.Path(path_type=Path), metavar="FILE",
+              help="Look at every page at each sample, and keep that in FILE, to compare with.")  # fmt: skip
 @click.option("--include-children", is_flag=True, help="Watch descendants too, those to come as well.")
 @click.option("--clear-budget", type=Share(), default="5%", show_default=True, metavar="SHARE",
               help="Of one core, to spend on clearing what can only be cleared all at once.")  # fmt: skip
@@ -76,6 +84,8 @@ def record(
     backend: str,
     scan: bool,
     budget: float,
+    auto: bool,
+    truth: Path | None,
     include_children: bool,
     clear_budget: float,
 ) -> int:
@@ -87,12 +97,19 @@ def record(
     command: list[str] = ctx.meta.get("command", [])
     if bool(pids) == bool(command):
         raise click.UsageError("give the pids to watch, or -- and a command to start")
-    given = {
+    if auto and scan:
+        raise click.UsageError("--auto is for sampling: with --scan, the interval follows from --budget")
+    if truth and (auto or scan or include_children or backend != AUTO):
+        raise click.UsageError("--truth does not go with --auto, --scan, --include-children or --backend")
+    if truth and truth.absolute() == output.absolute():
+        raise click.UsageError("--truth is the recording itself: give it another name")
+    given: dict[str, Any] = {
         "sample_us": _to_us(sample),
         "aggr_us": _to_us(aggr),
         "update_us": _to_us(update),
         "min_nr_regions": min_regions,
         "max_nr_regions": max_regions,
+        "intervals_goal": IntervalsGoal() if auto else None,
     }
     if scan:
         if aggr and not sample:
@@ -106,7 +123,8 @@ def record(
         backend,
         include_children,
         clear_budget,
-        scanning(None if sample else budget) if scan else None,
+        scanning(None if sample else budget) if scan else COMPARING if truth else None,
+        truth,
     )
     return session.run_command(command) if command else session.run(list(pids))
 
@@ -120,13 +138,14 @@ class _Session:
 
     def __init__(
         self,
-        attrs: dict[str, int],
+        attrs: dict[str, Any],
         output: Path,
         duration_ns: int | None,
         backend: str,
         include_children: bool,
         clear_budget: float,
-        scanner: "Backend | None",
+        every_page: "Backend | None",
+        truth: Path | None,
     ) -> None:
         self.attrs = attrs
         self.output = output
@@ -134,8 +153,9 @@ class _Session:
         self.backend = backend
         self.include_children = include_children
         self.clear_budget = clear_budget
-        self.scanner = scanner
-        self._attrs_for(scanner or BACKENDS.get(backend, BEST))  # wrong usage is found before anything is done
+        self.every_page = every_page
+        self.truth = truth
+        self._attrs_for(every_page or BACKENDS.get(backend, BEST))  # wrong usage is found before anything is done
 
     def _attrs_for(self, backend: "Backend") -> "Attrs":
         try:
@@ -143,16 +163,27 @@ class _Session:
         except ValueError as error:
             raise click.UsageError(str(error)) from error
 
+    def _open(self, backend: "Backend", pids: list[int], options: "Options") -> "Monitor":
+        try:
+            return backend.open(pids, self._attrs_for(backend), options)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+
     def _choose(self, pids: list[int]) -> "Choice":
         from vadamon.backends import Choice, choose
 
-        return Choice(self.scanner) if self.scanner else choose(self.backend, pids)
+        return Choice(self.every_page) if self.every_page else choose(self.backend, pids)
 
-    def run(self, pids: list[int]) -> int:
-        """Watch processes that run already."""
+    def _check_writable(self) -> None:
         from vadamon.recording.writer import check_writable
 
         check_writable(self.output)
+        if self.truth:
+            check_writable(self.truth)
+
+    def run(self, pids: list[int]) -> int:
+        """Watch processes that run already."""
+        self._check_writable()
         ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         with self._monitor(pids) as (monitor, backend, stop), _handlers(dict.fromkeys(ends, lambda _: stop())):
             self._record(monitor, backend)
@@ -162,13 +193,12 @@ class _Session:
         """Start a command, watch it, and return its exit status."""
         from vadamon import launch
         from vadamon.backends import Options
-        from vadamon.recording.writer import check_writable
 
         # What may fail, fails before the command runs.
-        check_writable(self.output)
+        self._check_writable()
         ourselves = [os.getpid()]
         backend = self._choose(ourselves).backend
-        backend.open(ourselves, self._attrs_for(backend), Options(clear_budget=self.clear_budget)).close()
+        self._open(backend, ourselves, Options(clear_budget=self.clear_budget)).close()
         process = launch.start(command)
         with _handlers({number: lambda number: _forward(number, process) for number in launch.FORWARDED}):
             failed = self._watch(process, command[0])
@@ -190,19 +220,13 @@ class _Session:
     def _monitor(self, pids: list[int]) -> Iterator[tuple["Monitor", "Backend", Callable[[], None]]]:
         from vadamon.backends import Options
         from vadamon.clock import MonotonicClock
-        from vadamon.units import format_duration
 
         clock = MonotonicClock()
         choice = self._choose(pids)
         options = Options(self.include_children, self.clear_budget, clock)
-        with choice.backend.open(pids, self._attrs_for(choice.backend), options) as monitor:
-            if self.scanner:
-                attrs = monitor.attrs
-                click.echo(
-                    f"vadamon: every page is looked at each {format_duration(attrs.sample_us * 1000)}; "
-                    f"a snapshot each {format_duration(attrs.aggr_us * 1000)}",
-                    err=True,
-                )
+        with self._open(choice.backend, pids, options) as monitor:
+            if self.every_page:
+                click.echo(f"vadamon: every page is looked at {_describe_intervals(monitor.attrs)}", err=True)
             elif self.backend == AUTO:
                 click.echo(f"vadamon: {choice}", err=True)
 
@@ -211,6 +235,26 @@ class _Session:
                 clock.interrupt()
 
             yield monitor, choice.backend, stop
+
+    @contextlib.contextmanager
+    def _truth_kept(self, monitor: "Monitor", header: "Header") -> Iterator[None]:
+        """Write what a monitor finds of every page beside what it samples, if it does."""
+        if self.truth is None:
+            yield
+            return
+        from vadamon.monitors.compared import ComparedMonitor
+        from vadamon.recording.header import SCAN
+        from vadamon.recording.writer import RecordingWriter
+
+        assert isinstance(monitor, ComparedMonitor)
+        with RecordingWriter(self.truth, replace(header, backend=SCAN)) as writer:
+
+            def keep(snapshot: "Snapshot", mappings: "Mappings") -> None:
+                writer.write_mappings(snapshot.target_id, snapshot.end_ns, mappings)
+                writer.write_snapshot(snapshot)
+
+            monitor.keep = keep
+            yield
 
     def _record(self, monitor: "Monitor", backend: "Backend", is_over: Callable[[], bool] = lambda: False) -> None:
         from vadamon.recording.header import Header
@@ -230,12 +274,22 @@ class _Session:
             if is_over():
                 monitor.stop()
 
-        with RecordingWriter(self.output, header) as writer, line:
+        with RecordingWriter(self.output, header) as writer, self._truth_kept(monitor, header), line:
             progress = record(monitor, writer, duration_ns=self.duration_ns, report=report)
         if lost := getattr(monitor, "detail_lost", None):
             click.echo(f"vadamon: {lost}; a higher --max-regions keeps more", err=True)
+        if header.attrs.intervals_goal is not None:
+            tuned = _describe_intervals(monitor.attrs)
+            click.echo(f"vadamon: the intervals were tuned: at last a sample {tuned}", err=True)
         words = in_words(progress, backend.samples)
         click.echo(f"vadamon: {words}; see: vadamon report heatmap {shlex.quote(str(self.output))}", err=True)
+
+
+def _describe_intervals(attrs: "Attrs") -> str:
+    from vadamon.units import format_duration
+
+    sample, aggr = format_duration(attrs.sample_us * 1000), format_duration(attrs.aggr_us * 1000)
+    return f"each {sample}, a snapshot each {aggr}"
 
 
 def _forward(number: int, process: "subprocess.Popen[bytes]") -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from vadamon.attrs import Attrs
 from vadamon.mappings import Mappings
@@ -21,12 +21,23 @@ class MonitoredTarget(Protocol):
         """Its mappings when they were last looked up."""
 
 
+@runtime_checkable
+class EndsOnTime(Protocol):
+    """A monitor that can end within an aggregation interval.
+
+    Optional beside `Monitor`: one that lacks it is stopped after the interval in which its time is over.
+    """
+
+    duration_ns: int | None
+    """For how long to monitor; None is as long as there are targets. To be set before the first snapshot is taken."""
+
+
 class Monitor(Protocol):
     """An iterator of `Snapshot`, and a context manager that lets go of the targets at its end."""
 
     @property
     def attrs(self) -> Attrs:
-        """The attributes it keeps to."""
+        """The attributes it keeps to now."""
 
     @property
     def targets(self) -> Sequence[MonitoredTarget]:

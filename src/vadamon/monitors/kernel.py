@@ -68,6 +68,8 @@ class KernelMonitor:
     ) -> None:
         if attrs.min_region_size != MIN_REGION_SIZE:
             raise VadamonError(f"the kernel's DAMON has a min_region_size of {MIN_REGION_SIZE}, and no other")
+        if attrs.intervals_goal is not None:
+            raise VadamonError("the kernel backend keeps to the intervals that are given: to tune them take page-table")
         if follow_children:
             raise VadamonError("the kernel backend cannot take in descendants: give their pids, or take page-table")
         self.attrs = attrs

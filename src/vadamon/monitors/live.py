@@ -8,13 +8,11 @@ import numpy as np
 from vadamon import operations
 from vadamon.address_space.base import AddressSpace
 from vadamon.address_space.page_table import PageTableAddressSpace
-from vadamon.address_space.procfs import Newcomers
 from vadamon.attrs import Attrs
 from vadamon.clock import Clock, MonotonicClock
-from vadamon.errors import VadamonError
+from vadamon.monitors.following import DescendantFollower
 from vadamon.monitors.sampling import SamplingMonitor
 from vadamon.operations.base import Target
-from vadamon.snapshot import Snapshot
 
 
 class ProcessMonitor(SamplingMonitor):
@@ -37,16 +35,15 @@ class ProcessMonitor(SamplingMonitor):
         clock: Clock | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
-        self._open_space = open_space
-        self._follow_children = follow_children
-        self._next_look_ns = 0
-        self._newcomers = Newcomers(pids)
+        def open_target(pid: int) -> Target:
+            return Target(pid, open_space(pid))
+
+        self._follower = DescendantFollower(pids, open_target) if follow_children else None
         with contextlib.ExitStack() as opened:
             targets = []
             for pid in dict.fromkeys(pids):
-                space = open_space(pid)
-                opened.callback(space.close)
-                targets.append(Target(pid, space))
+                targets.append(open_target(pid))
+                opened.callback(targets[-1].address_space.close)
             super().__init__(
                 targets,
                 attrs or Attrs(),
@@ -56,10 +53,7 @@ class ProcessMonitor(SamplingMonitor):
             )
             opened.pop_all()  # the monitor closes them from now on
 
-    def __next__(self) -> Snapshot:
-        if self._follow_children and (now_ns := self._clock.now_ns()) >= self._next_look_ns:
-            self._next_look_ns = now_ns + self.attrs.update_us * 1000
-            for child in self._newcomers.of([target.target_id for target in self.targets]):
-                with contextlib.suppress(VadamonError):  # it has ended already
-                    self.add(Target(child, self._open_space(child)))
-        return super().__next__()
+    def look_for_targets(self) -> None:
+        """Take in the descendants that have come, where they are to be followed."""
+        if self._follower is not None:
+            self._follower.look(self)

@@ -5,12 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vadamon.address_space import procfs
 from vadamon.address_space.clear_refs import DEFAULT_CLEAR_BUDGET
 from vadamon.address_space.page_table import PageTableAddressSpace
 from vadamon.attrs import Attrs
 from vadamon.clock import Clock, MonotonicClock
-from vadamon.errors import VadamonError
+from vadamon.monitors.following import DescendantFollower
 from vadamon.monitors.scanning import (
     DEFAULT_BUDGET,
     DEFAULT_MAX_REGIONS,
@@ -19,7 +18,6 @@ from vadamon.monitors.scanning import (
     ScanningMonitor,
     choose_sample_us,
 )
-from vadamon.snapshot import Snapshot
 
 _CLEARING = 0.25
 """Part of the budget for clear_refs."""
@@ -46,15 +44,18 @@ class ProcessScanner(ScanningMonitor):
         clear_budget: float = DEFAULT_CLEAR_BUDGET,
         clock: Clock | None = None,
     ) -> None:
+        if budget is not None:
+            clear_budget = min(clear_budget, budget * _CLEARING)
+
+        def open_target(pid: int) -> ScannedTarget:
+            return ScannedTarget(pid, PageTableAddressSpace(pid, clear_budget))
+
         clock = clock or MonotonicClock()
-        self._clear_budget = clear_budget if budget is None else min(clear_budget, budget * _CLEARING)
-        self._follow_children = follow_children
-        self._next_look_ns = 0
-        self._seen = set(pids)
+        self._follower = DescendantFollower(pids, open_target) if follow_children else None
         with contextlib.ExitStack() as opened:
             targets = []
             for pid in dict.fromkeys(pids):
-                targets.append(self._open(pid))
+                targets.append(open_target(pid))
                 opened.callback(targets[-1].address_space.close)
             if budget is not None:
                 sample_us = choose_sample_us(targets, budget * (1 - _CLEARING), clock, time.thread_time_ns)
@@ -63,23 +64,10 @@ class ProcessScanner(ScanningMonitor):
             super().__init__(targets, attrs, clock, budget=budget)
             opened.pop_all()  # the monitor closes them from now on
 
-    def __next__(self) -> Snapshot:
-        if self._follow_children and (now_ns := self._clock.now_ns()) >= self._next_look_ns:
-            self._next_look_ns = now_ns + self.attrs.update_us * 1000
-            self._take_in_children()
-        return super().__next__()
-
-    def _take_in_children(self) -> None:
-        for target in list(self.targets):
-            for child in procfs.children(target.target_id):
-                if child in self._seen:
-                    continue
-                self._seen.add(child)
-                with contextlib.suppress(VadamonError):  # it has ended already
-                    self.add(self._open(child))
-
-    def _open(self, pid: int) -> ScannedTarget:
-        return ScannedTarget(pid, PageTableAddressSpace(pid, self._clear_budget))
+    def look_for_targets(self) -> None:
+        """Take in the descendants that have come, where they are to be followed."""
+        if self._follower is not None:
+            self._follower.look(self)
 
 
 def scan(

@@ -103,6 +103,8 @@ class ReferencedMonitor:
     ) -> None:
         if not 0 < budget <= 1:
             raise VadamonError(f"the coarse mode needs a budget for clearing above 0% of a core, not {100 * budget:g}%")
+        if attrs.intervals_goal is not None:
+            raise VadamonError("the coarse mode cannot tune its intervals: they follow from its budget for clearing")
         self.attrs = attrs
         self.targets: list[ReferencedTarget] = []
         self._follow_children = follow_children

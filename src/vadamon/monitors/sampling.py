@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from vadamon.attrs import Attrs
 from vadamon.clock import Clock
+from vadamon.monitors.tuning import IntervalsTuner
 from vadamon.operations.base import MonitoringOperations, Target
 from vadamon.regions import Regions, scale_counts
 from vadamon.snapshot import SampleHealth, Snapshot
+
+_NEVER_NS = 1 << 63
 
 
 class SamplingMonitor:
@@ -27,6 +30,11 @@ class SamplingMonitor:
     than half an interval late counts as late; a sample whose time has passed when it could be begun is left out, and
     counts as missed. Aggregation and update intervals are rounded down to whole sample intervals, and end on the same
     grid; snapshots have the times of that grid. An aggregation interval without any sample has no snapshot.
+
+    With an ``intervals_goal`` the sample and the aggregation interval are tuned at the ends of aggregation intervals.
+    ``attrs`` are those that hold now; ages stay in aggregation intervals of those to begin with, so that they can be
+    compared. ``duration_ns``, which may be set before the first snapshot is taken, is for how long to monitor; the last
+    interval may be cut short.
 
     ``clock`` and ``rng`` are the only sources of time and of randomness.
     """
@@ -44,14 +52,25 @@ class SamplingMonitor:
         self._operations = operations
         self._clock = clock
         self._rng = rng
+        self.duration_ns: int | None = None
         self._begun = False
+        self._is_prepared = False  # the sample under way, for all targets
         self._stopping = False
 
-        # A tick is a time at which a sample is due: tick 0 is the start, tick k is k sample intervals later.
+        # A tick is a time at which a sample is due: tick 0 is the start, tick k is k sample intervals later. (When the
+        # sample interval is tuned, tick 0 becomes what the start would have been with the new one.)
         self._start_ns = 0
         self._sample_ns = attrs.sample_us * 1000
         self._aggr_ticks = attrs.max_nr_samples
         self._update_ticks = attrs.update_us // attrs.sample_us
+        self._now = 0  # the last tick whose time has come
+        self._next_update = self._update_ticks
+        self._end_ns = _NEVER_NS
+
+        self._first_attrs = attrs
+        self._tuner = None if attrs.intervals_goal is None else IntervalsTuner(attrs.intervals_goal)
+        self._age_unit_ns = self._aggr_ticks * self._sample_ns
+        self._untold_age_ns = 0  # what has passed beyond whole units
 
         # The aggregation interval under way: its first tick, and its samples so far.
         self._aggr_start = 0
@@ -85,15 +104,18 @@ class SamplingMonitor:
         self._stopping = True
 
     def add(self, target: Target) -> None:
-        """Take in one more target; to be called between two snapshots.
+        """Take in one more target; to be called between two snapshots, or from `look_for_targets`.
 
         Samples of the interval under way that it has missed count as void.
         """
         if self._begun:
-            # The sample under way has been prepared for the others already.
             self._operations.init(target, self.attrs)
+        if self._is_prepared:
             self._operations.prepare_access_checks(target, self._rng)
         self.targets.append(target)
+
+    def look_for_targets(self) -> None:
+        """Take in further targets, where a subclass knows of any: called at the start, and at each update interval."""
 
     def close(self) -> None:
         """Let go of all targets; there are no more snapshots."""
@@ -112,47 +134,54 @@ class SamplingMonitor:
 
     def _monitor(self) -> Iterator[Snapshot]:
         operations, clock, rng = self._operations, self._clock, self._rng
+        self.look_for_targets()
         for target in self.targets:
             operations.init(target, self.attrs)
         self._begun = True
         self._start_ns = clock.now_ns()
-        now = checked = 0
-        next_update = self._update_ticks
+        if self.duration_ns is not None:
+            self._end_ns = self._start_ns + self.duration_ns
+        checked = 0
         snapshots: list[Snapshot] = []
         while self.targets:
             for target in self.targets:
                 operations.prepare_access_checks(target, rng)
-            tick = self._next_tick(now)
+            self._is_prepared = True
+            tick = self._next_tick(self._now)
             # Only now, so that the time it takes whoever gets them does not shorten the time that is sampled.
             yield from snapshots
 
             due_ns = self._start_ns + tick * self._sample_ns
-            clock.sleep_until_ns(due_ns)
+            clock.sleep_until_ns(min(due_ns, self._end_ns))
             woken_ns = clock.now_ns()
+            if woken_ns >= self._end_ns:
+                self._stopping = True
             is_late = woken_ns - due_ns > self._sample_ns // 2
             snapshots = self._drop_ended(checked)
             if not self.targets:
                 break
             if self._stopping and woken_ns < due_ns:
-                # The sleep was interrupted: this sample has seen less than its time, and is none.
+                # The sleep was cut short: this sample has seen less than its time, and is none.
                 snapshots += self._aggregate(self.targets, checked) if self._nr_samples else []
                 break
             for target in self.targets:
                 operations.check_accesses(target)
+            self._is_prepared = False
             self._count_sample(tick, is_late)
             checked = tick
 
-            now = self._ticks_passed(tick)
+            self._now = self._ticks_passed(tick)
             if self._stopping:
                 snapshots += self._aggregate(self.targets, tick)
                 break
-            snapshots += self._end_aggregation(now)
-            if now >= next_update:
+            snapshots += self._end_aggregation()
+            if self._now >= self._next_update:
                 for target in self.targets:
                     operations.update(target)
-                now = self._ticks_passed(now)
-                next_update = now - now % self._update_ticks + self._update_ticks
-                snapshots += self._end_aggregation(now)  # the update may have taken its time
+                self.look_for_targets()
+                self._now = self._ticks_passed(self._now)
+                self._next_update = self._now - self._now % self._update_ticks + self._update_ticks
+                snapshots += self._end_aggregation()  # the update may have taken its time
         yield from snapshots
 
     def _next_tick(self, now: int) -> int:
@@ -178,11 +207,17 @@ class SamplingMonitor:
             self._operations.cleanup(target)
         return snapshots
 
-    def _end_aggregation(self, now: int) -> list[Snapshot]:
+    def _end_aggregation(self) -> list[Snapshot]:
         """End the aggregation interval, if its end has come: return its snapshots, and begin the next."""
-        if now < self._aggr_start + self._aggr_ticks or not self._nr_samples:
+        end = self._aggr_start + self._aggr_ticks
+        if self._now < end or not self._nr_samples:
             return []
-        snapshots = self._aggregate(self.targets, now)
+        snapshots = self._aggregate(self.targets, self._now)
+        self._untold_age_ns = self._passed_age_ns() % self._age_unit_ns
+        if self._tuner is not None:
+            sample_us = self._tuner.next_sample_us(self.attrs.sample_us, snapshots)
+            if sample_us != self.attrs.sample_us:
+                self._tune(sample_us, end)
         for target in self.targets:
             target.regions.reset_aggregated()
             self._operations.reset_aggregated(target)
@@ -191,6 +226,16 @@ class SamplingMonitor:
         self._nr_samples = 0
         self._nr_late = 0
         return snapshots
+
+    def _tune(self, sample_us: int, tick: int) -> None:
+        """Go on from ``tick`` with a new sample interval; the next update stays when it was to be."""
+        until_update_ns = (self._next_update - tick) * self._sample_ns
+        self.attrs = self._first_attrs.with_sample_us(sample_us)
+        self._start_ns += tick * (self._sample_ns - sample_us * 1000)
+        self._sample_ns = sample_us * 1000
+        self._update_ticks = self.attrs.update_us // sample_us
+        self._next_update = tick + max(1, until_update_ns // self._sample_ns)
+        self._now = self._ticks_passed(tick)
 
     def _aggregate(self, targets: Sequence[Target], now: int) -> list[Snapshot]:
         """Sum up the samples of the aggregation interval, up to tick ``now``, and merge; return the snapshots."""
@@ -201,14 +246,19 @@ class SamplingMonitor:
                 regions.last_nr_accesses = scale_counts(regions.last_nr_accesses, self._last_nr_samples, nr_samples)
             regions.fill_voids(nr_samples)
         threshold = max(int(target.regions.nr_accesses.max(initial=0)) for target in targets) // 10
+        nr_intervals = self._passed_age_ns() // self._age_unit_ns
         for target in targets:
-            target.regions.update_ages(threshold)
+            target.regions.update_ages(threshold, nr_intervals)
         unmerged = [(target.regions.start, target.regions.end, target.regions.nr_accesses) for target in targets]
         self._merge(targets, threshold)
         for target, before in zip(targets, unmerged, strict=True):
             target.regions.nr_accesses = _mean_nr_accesses(target.regions, *before)
         end = min(now, self._aggr_start + self._aggr_ticks)
         return [self._snapshot(target, end) for target in targets]
+
+    def _passed_age_ns(self) -> int:
+        """Return by how much memory has become older in this aggregation interval."""
+        return self._untold_age_ns + self._aggr_ticks * self._sample_ns
 
     def _merge(self, targets: Sequence[Target], threshold: int) -> None:
         """Merge, ever more boldly while there are too many regions (``kdamond_merge_regions``)."""

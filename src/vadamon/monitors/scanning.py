@@ -55,6 +55,31 @@ class ScannedTarget(Target):
         scan: Scan = self.address_space.scan(*self.ranges)
         return scan
 
+    def check(self) -> Scan | None:
+        """Look at every page, and count what was accessed since the scan before; None where that tells nothing."""
+        scan = self.scan()
+        if self.voids is not None and self.voids.generation() != self.generation:
+            self.generation = self.voids.generation()
+            self.heat = PageHeat()
+            self.mappings = Mappings()
+            self.look_up_mappings()
+            return None
+        if not scan.complete:
+            return None
+        self.heat.add(scan.start, scan.end, scan.void_start, scan.void_end)
+        return scan
+
+
+def check_scannable(attrs: Attrs) -> None:
+    """Raise ValueError where an aggregation interval would hold too many samples, or intervals are to be tuned."""
+    if attrs.max_nr_samples > MAX_SCANS:
+        raise ValueError(
+            f"an aggregation interval holds at most {MAX_SCANS} scans, not {attrs.max_nr_samples}: "
+            "make it shorter, or the sample interval longer"
+        )
+    if attrs.intervals_goal is not None:
+        raise ValueError("the intervals of scanning are not tuned towards a goal")
+
 
 class _ScanOperations:
     """Operations for the monitoring loop that look at every page; what they find is kept in the target's heat."""
@@ -74,14 +99,7 @@ class _ScanOperations:
 
     def check_accesses(self, target: Target) -> None:
         assert isinstance(target, ScannedTarget)
-        scan = target.scan()
-        if target.voids is not None and target.voids.generation() != target.generation:
-            target.generation = target.voids.generation()
-            target.heat = PageHeat()
-            target.mappings = Mappings()
-            target.look_up_mappings()
-        elif scan.complete:
-            target.heat.add(scan.start, scan.end, scan.void_start, scan.void_end)
+        target.check()
 
     def reset_aggregated(self, target: Target) -> None:
         """Nothing to do: the heat begins anew by itself."""
@@ -103,7 +121,7 @@ class ScanningMonitor(SamplingMonitor):
     With a ``budget``, a share of one core, scans are left out where one takes more than its interval's share, and
     counted as missed. ``cpu_ns`` tells what processor time was spent.
 
-    Raises ValueError where an aggregation interval would hold more than 255 samples.
+    Raises ValueError where an aggregation interval would hold more than 255 samples, and for an ``intervals_goal``.
     """
 
     def __init__(
@@ -115,11 +133,7 @@ class ScanningMonitor(SamplingMonitor):
         budget: float | None = None,
         cpu_ns: Callable[[], int] = time.thread_time_ns,
     ) -> None:
-        if attrs.max_nr_samples > MAX_SCANS:
-            raise ValueError(
-                f"an aggregation interval holds at most {MAX_SCANS} scans, not {attrs.max_nr_samples}: "
-                "make it shorter, or the sample interval longer"
-            )
+        check_scannable(attrs)
         if budget is not None and not 0 < budget <= 1:
             raise ValueError(f"the budget for scanning is a share of one core, above 0 and up to 1, not {budget}")
         super().__init__(targets, attrs, _ScanOperations(), clock, np.random.default_rng(0))  # nothing here is random

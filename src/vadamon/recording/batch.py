@@ -1,12 +1,14 @@
 """Many snapshots as one struct of arrays."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vadamon.snapshot import SampleHealth, Snapshot
+
+_MISSED = [field.name for field in fields(SampleHealth)].index("missed_samples")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +33,34 @@ class SnapshotBatch:
     age: NDArray[np.uint32]
     unknown: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, snapshots: Sequence[Snapshot]) -> "SnapshotBatch":
+        """Gather snapshots, at least one."""
+        return cls(
+            target_id=np.array([s.target_id for s in snapshots], np.uint64),
+            start_ns=np.array([s.start_ns for s in snapshots], np.int64),
+            end_ns=np.array([s.end_ns for s in snapshots], np.int64),
+            nr_samples=np.array([s.nr_samples for s in snapshots], np.uint32),
+            health=np.array([astuple(s.health) for s in snapshots], np.uint64),
+            offsets=_offsets(np.array([len(s) for s in snapshots], np.int64)),
+            start=np.concatenate([s.start for s in snapshots]).astype(np.uint64, copy=False),
+            end=np.concatenate([s.end for s in snapshots]).astype(np.uint64, copy=False),
+            nr_accesses=np.concatenate([s.nr_accesses for s in snapshots]).astype(np.uint32, copy=False),
+            age=np.concatenate([s.age for s in snapshots]).astype(np.uint32, copy=False),
+            unknown=np.concatenate([s.unknown for s in snapshots]).astype(np.bool_, copy=False),
+        )
+
+    @classmethod
+    def joined(cls, batches: Sequence["SnapshotBatch"]) -> "SnapshotBatch":
+        """Return the snapshots of all ``batches``, at least one, one after the other."""
+        if len(batches) == 1:
+            return batches[0]
+        columns = {
+            field.name: np.concatenate([getattr(batch, field.name) for batch in batches]) for field in fields(cls)
+        }
+        columns["offsets"] = _offsets(np.concatenate([np.diff(batch.offsets) for batch in batches]))
+        return cls(**columns)
+
     def __len__(self) -> int:
         return len(self.target_id)
 
@@ -53,27 +83,57 @@ class SnapshotBatch:
     def __iter__(self) -> Iterator[Snapshot]:
         return (self[i] for i in range(len(self)))
 
+    @property
+    def sample_ns(self) -> NDArray[np.int64]:
+        """The sample interval that each snapshot was made with, in ns (int64[n]); 0 where there is no telling.
+
+        It is the same for all snapshots of a recording unless its attributes have an ``intervals_goal``.
+        """
+        nr_ticks = self.nr_samples + self.health[:, _MISSED].astype(np.int64)
+        return (self.end_ns - self.start_ns) // np.maximum(nr_ticks, 1) * (nr_ticks > 0)
+
     def by_target(self) -> Iterator[tuple[int, "SnapshotBatch"]]:
         """Yield each target id and the snapshots of that target."""
         for target_id in np.unique(self.target_id).tolist():
-            yield target_id, self._of_target(target_id)
+            yield target_id, self.chosen(self.target_id == target_id)
 
-    def _of_target(self, target_id: int) -> "SnapshotBatch":
-        chosen = self.target_id == target_id
-        if chosen.all():
-            return self
-        sizes = np.diff(self.offsets)
-        regions = np.repeat(chosen, sizes)
+    def between(self, first: int, last: int) -> "SnapshotBatch":
+        """Return the snapshots from number ``first`` on, without ``last``; nothing is copied."""
+        regions = slice(self.offsets[first], self.offsets[last])
         return SnapshotBatch(
-            self.target_id[chosen],
-            self.start_ns[chosen],
-            self.end_ns[chosen],
-            self.nr_samples[chosen],
-            self.health[chosen],
-            np.concatenate([[0], np.cumsum(sizes[chosen])]),
+            self.target_id[first:last],
+            self.start_ns[first:last],
+            self.end_ns[first:last],
+            self.nr_samples[first:last],
+            self.health[first:last],
+            self.offsets[first : last + 1] - self.offsets[first],
             self.start[regions],
             self.end[regions],
             self.nr_accesses[regions],
             self.age[regions],
             self.unknown[regions],
         )
+
+    def chosen(self, which: NDArray[np.bool_]) -> "SnapshotBatch":
+        """Return the snapshots that ``which`` (bool[n]) is set for."""
+        if which.all():
+            return self
+        sizes = np.diff(self.offsets)
+        regions = np.repeat(which, sizes)
+        return SnapshotBatch(
+            self.target_id[which],
+            self.start_ns[which],
+            self.end_ns[which],
+            self.nr_samples[which],
+            self.health[which],
+            _offsets(sizes[which]),
+            self.start[regions],
+            self.end[regions],
+            self.nr_accesses[regions],
+            self.age[regions],
+            self.unknown[regions],
+        )
+
+
+def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])

@@ -1,62 +1,48 @@
-"""Events of a recording as rows of an Arrow record batch, and back.
+"""What a recording holds, as the rows of its batches, and back.
 
-One row an event. A snapshot has ``regions``, the mappings of a target have ``mappings``, a target that joined later
-has ``target``; the other two are null. Regions are kept as the gap to the region before (the first: to 0) and the size:
-both repeat from snapshot to snapshot where addresses would not, which is what the compression lives on.
+A row is the snapshots of one target within a batch, the mappings of a target, or a target that joined later. Its data
+is compressed by itself, and what it is stands in the index of its batch: so a reader takes the rows that it wants.
+
+Snapshots are told by what changed since the one before, see `vadamon._native.snapshot_deltas`. Mostly most of the
+borders stay, counts change a little, and ages grow by one: all of that is zeros, which cost next to nothing once they
+are compressed.
 """
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from itertools import accumulate
+import json
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import accumulate, chain, pairwise
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from vadamon._native.snapshot_deltas import from_deltas, pack, to_deltas, unpack
 from vadamon.mappings import Mapping, Mappings
+from vadamon.ranges import union
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.header import Target
-from vadamon.snapshot import SampleHealth, Snapshot
+from vadamon.recording.packed_json import from_packed_json, to_packed_json
+from vadamon.snapshot import SampleHealth
 
-_HEALTH = [field.name for field in fields(SampleHealth)]
-_REGION = pa.struct(
-    [
-        ("gap", pa.uint64()),
-        ("size", pa.uint64()),
-        ("nr_accesses", pa.uint32()),
-        ("age", pa.uint32()),
-        ("unknown", pa.bool_()),
-    ]
-)
-# Names are file names, which may be any bytes.
-_MAPPING = pa.struct(
-    [
-        ("start", pa.uint64()),
-        ("end", pa.uint64()),
-        ("permissions", pa.utf8()),
-        ("offset", pa.uint64()),
-        ("inode", pa.uint64()),
-        ("name", pa.binary()),
-    ]
-)
-_TARGET = pa.struct([("pid", pa.int64()), ("command", pa.binary())])
-SCHEMA = pa.schema(
-    {
-        "target_id": pa.uint64(),
-        "start_ns": pa.int64(),
-        "end_ns": pa.int64(),
-        "nr_samples": pa.uint32(),
-        **{name: pa.uint64() for name in _HEALTH},
-        "regions": pa.list_(_REGION),
-        "mappings": pa.list_(_MAPPING),
-        "target": _TARGET,
-    }
-)
-SNAPSHOT_COLUMNS = ["target_id", "start_ns", "end_ns", "nr_samples", *_HEALTH, "regions"]
-MAPPINGS_COLUMNS = ["target_id", "start_ns", "mappings"]
-TARGET_COLUMNS = ["target_id", "target"]
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+SNAPSHOTS, MAPPINGS, TARGET = "snapshots", "mappings", "target"
+_LARGEST_ROW = 1 << 26  # bytes that a row may ask for: tens of millions of regions
+_LEVEL = 6  # of compression; the next that is smaller by more than a hundredth takes ten times as long
+_LEVEL_OF_LITTLE = 19
+_LITTLE = 1 << 14  # bytes that even this takes but 3 ms for
+_NR_HEALTH = len(fields(SampleHealth))
+_NR_NUMBERS = 4 + _NR_HEALTH  # of a snapshot
+# Numbers of snapshots and regions, how far addresses are shifted, and the lengths of the five streams behind this.
+_HEAD = struct.Struct("<8I")
+# The number of mappings, how far addresses and offsets are shifted, and the length of the JSON behind this.
+_MAPPINGS_HEAD = struct.Struct("<III")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,194 +54,255 @@ class MappingsChange:
     mappings: Mappings
 
 
-Event = Snapshot | MappingsChange | Target
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index of a batch says about a row: its kind, its target, and the bytes of its data.
 
-
-def encode(events: Sequence[Event]) -> pa.RecordBatch:
-    """Return ``events`` as a record batch of `SCHEMA`.
-
-    Raises ValueError where a snapshot's regions are empty, overlap or are not sorted.
+    These are ``size`` before compression, and ``length`` after. Of snapshots it says also from when (the first start)
+    to when (the last end) they are, how many, and where they have regions: the union, as ``[start, end]`` addresses.
     """
-    snapshots = [event for event in events if isinstance(event, Snapshot)]
-    every_mappings = [event.mappings for event in events if isinstance(event, MappingsChange)]
-    columns = [
-        pa.array([event.target_id for event in events], pa.uint64()),
-        pa.array([_time_ns(event, "start_ns") for event in events], pa.int64()),
-        pa.array([_time_ns(event, "end_ns") for event in events], pa.int64()),
-        pa.array([event.nr_samples if isinstance(event, Snapshot) else 0 for event in events], pa.uint32()),
-        *(pa.array([_health(event, name) for event in events], pa.uint64()) for name in _HEALTH),
-        _lists([len(e) if isinstance(e, Snapshot) else None for e in events], _encode_regions(snapshots)),
-        _lists(
-            [len(e.mappings) if isinstance(e, MappingsChange) else None for e in events],
-            _encode_mappings(every_mappings),
-        ),
-        pa.array(
-            [{"pid": e.pid, "command": os.fsencode(e.command)} if isinstance(e, Target) else None for e in events],
-            _TARGET,
-        ),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+    kind: str
+    target_id: int
+    size: int = 0
+    length: int = 0
+    start_ns: int = 0
+    end_ns: int = 0
+    nr_snapshots: int = 0
+    ranges: Sequence[Sequence[int]] = ()
 
 
-def decode_snapshots(batch: pa.RecordBatch) -> SnapshotBatch:
-    """Return the snapshots of a record batch that has at least `SNAPSHOT_COLUMNS`.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row as it is written: what its index says, and its compressed data."""
 
-    Raises ValueError where what is there cannot be the regions of snapshots.
+    entry: Entry
+    data: bytes
+
+
+def encode_index(rows: Sequence[Row]) -> bytes:
+    """Return the index of a batch of ``rows``."""
+    entries = [asdict(row.entry) for row in rows]
+    for entry in entries:
+        if entry["kind"] != SNAPSHOTS:
+            for key in ("start_ns", "end_ns", "nr_snapshots", "ranges"):
+                del entry[key]
+    return to_packed_json(entries)
+
+
+def decode_index(text: bytes) -> list[Entry]:
+    """Undo `encode_index`. Raises ValueError or TypeError where ``text`` cannot be an index."""
+    return [_checked(Entry(**entry)) for entry in from_packed_json(text)]
+
+
+def encode_snapshots(batch: SnapshotBatch, *, hurried: bool = False) -> Row:
+    """Return the snapshots of one target, at least one; ``hurried`` ones are a little larger.
+
+    Raises ValueError where the regions of a snapshot are empty, overlap or are not sorted.
     """
-    chosen = _is_valid(batch.column("regions"))
-    offsets, regions = _rows(batch.column("regions"), chosen)
-    gap, size, nr_accesses, age, unknown = (_numpy(column) for column in regions.flatten())
-    end = np.cumsum(gap + size)
-    # Each snapshot counts from 0: take off what all before it came to. Unsigned arithmetic is exact modulo 2**64.
-    before = np.concatenate([np.zeros(1, np.uint64), end])[offsets[:-1]]
-    end -= np.repeat(before, np.diff(offsets))
-    start = end - size
-    _check_ranges(start, end, offsets)
-    health = [_numpy(batch.column(name))[chosen] for name in _HEALTH]
-    target_id, start_ns, end_ns, nr_samples = (_numpy(batch.column(name))[chosen] for name in SNAPSHOT_COLUMNS[:4])
-    return SnapshotBatch(
-        target_id,
-        start_ns,
-        end_ns,
-        nr_samples,
-        np.stack(health, axis=1),
+    _check_ranges(batch)
+    shift = _common_zero_bits(batch.start, batch.end)
+    streams = (
+        pack(_differences(_numbers(batch)).ravel(order="F")),
+        *to_deltas(
+            batch.offsets, batch.start, batch.end, batch.nr_accesses, batch.age, batch.unknown.view(np.uint8), shift
+        ),
+    )
+    head = _HEAD.pack(len(batch), len(batch.start), shift, *map(len, streams))
+    return _row(summary(batch), b"".join((head, *streams)), hurried)
+
+
+def summary(batch: SnapshotBatch) -> Entry:
+    """Return what the index says about the snapshots of one target, at least one; their size is left open."""
+    # Regions mostly touch each other: only the ends of runs matter.
+    first = np.concatenate([[True], batch.start[1:] != batch.end[:-1]])[: len(batch.start)]
+    last = np.concatenate([first[1:], [True]])[: len(batch.start)]
+    ranges = union(batch.start[first], batch.end[last])
+    return Entry(
+        SNAPSHOTS,
+        int(batch.target_id[0]),
+        start_ns=int(batch.start_ns.min()),
+        end_ns=int(batch.end_ns.max()),
+        nr_snapshots=len(batch),
+        ranges=np.stack(ranges, axis=1).tolist(),
+    )
+
+
+def decode_snapshots(entry: Entry, data: bytes) -> SnapshotBatch:
+    """Undo `encode_snapshots`. Raises ValueError where ``data`` cannot be the snapshots of regions."""
+    if len(data) < _HEAD.size:
+        raise ValueError("a row of snapshots is too short")
+    n, m, shift, *lengths = _HEAD.unpack_from(data)
+    if n != entry.nr_snapshots:
+        raise ValueError("a row of snapshots does not hold what its index says")
+    ends = np.cumsum([_HEAD.size, *lengths]).tolist()
+    # Each region takes a byte or more in two of the streams.
+    if ends[-1] != len(data) or m > lengths[-1] or shift > 63:
+        raise ValueError("a row of snapshots does not hold what it says")
+    packed, codes, borders, accesses, ages = (memoryview(data)[a:b] for a, b in pairwise(ends))
+    numbers = _sums(unpack(packed, n * _NR_NUMBERS).reshape(n, _NR_NUMBERS, order="F"))
+    gaps, lengths_ns, nr_samples, nr_regions, *health = numbers.T
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(nr_regions.astype(np.int64))])
+    if int(nr_regions.max(initial=0)) > m or offsets[-1] != m:
+        raise ValueError("a row of snapshots does not hold what it says")
+    # Each starts a gap after the one before has ended.
+    end_ns = np.cumsum(gaps + lengths_ns)
+    batch = SnapshotBatch(
+        target_id=np.full(n, entry.target_id, np.uint64),
+        start_ns=(end_ns - lengths_ns).view(np.int64),
+        end_ns=end_ns.view(np.int64),
+        nr_samples=nr_samples.astype(np.uint32),
+        health=np.stack(health, axis=1),
+        offsets=offsets,
+        **_empty_regions(m),
+    )
+    from_deltas(
         offsets,
-        start,
-        end,
-        nr_accesses,
-        age,
-        unknown,
+        codes,
+        borders,
+        accesses,
+        ages,
+        shift,
+        batch.start,
+        batch.end,
+        batch.nr_accesses,
+        batch.age,
+        batch.unknown.view(np.uint8),
     )
+    return batch
 
 
-def decode_mappings(batch: pa.RecordBatch) -> list[MappingsChange]:
-    """Return the changes of mappings in a record batch that has at least `MAPPINGS_COLUMNS`.
+def encode_mappings(change: MappingsChange) -> Row:
+    """Return the mappings of a target."""
+    mappings = change.mappings
+    # File names may be any bytes: JSON in ASCII keeps what stands for those that are no text.
+    texts = {"time_ns": change.time_ns, "permissions": list(mappings.permissions), "names": list(mappings.name)}
+    text = json.dumps(texts, separators=(",", ":")).encode()
+    before = np.concatenate([np.zeros(1, np.uint64), mappings.end])[: len(mappings)]
+    shift = _common_zero_bits(mappings.start, mappings.end, mappings.offset)
+    shifted = np.stack([mappings.start - before, mappings.end - mappings.start, mappings.offset]) >> np.uint64(shift)
+    numbers = pack(_differences(np.stack([*shifted, mappings.inode], axis=1)).ravel(order="F"))
+    head = _MAPPINGS_HEAD.pack(len(mappings), shift, len(text))
+    return _row(Entry(MAPPINGS, change.target_id), b"".join((head, text, numbers)))
 
-    Raises ValueError where what is there cannot be mappings.
+
+def decode_mappings(entry: Entry, data: bytes) -> MappingsChange:
+    """Undo `encode_mappings`. Raises ValueError, TypeError or KeyError where ``data`` cannot be mappings."""
+    if len(data) < _MAPPINGS_HEAD.size:
+        raise ValueError("a row of mappings is too short")
+    n, shift, length = _MAPPINGS_HEAD.unpack_from(data)
+    if shift > 63:
+        raise ValueError("a row of mappings does not hold what it says")
+    begin = _MAPPINGS_HEAD.size + length
+    texts = json.loads(data[_MAPPINGS_HEAD.size : begin])
+    numbers = _sums(unpack(memoryview(data)[begin:], n * 4).reshape(n, 4, order="F"))
+    gaps, sizes, offsets = numbers.T[:3] << np.uint64(shift)
+    ends = np.cumsum(gaps + sizes)
+    starts = (ends - sizes).tolist()
+    permissions, names = map(str, texts["permissions"]), map(str, texts["names"])
+    rows = zip(starts, ends.tolist(), permissions, offsets.tolist(), numbers.T[3].tolist(), names, strict=True)
+    mappings = Mappings(Mapping(*fields) for fields in rows)
+    return MappingsChange(entry.target_id, int(texts["time_ns"]), mappings)
+
+
+def encode_target(target: Target) -> Row:
+    """Return a target that joined."""
+    data = json.dumps({"pid": target.pid, "command": target.command}).encode()
+    return _row(Entry(TARGET, target.target_id), data)
+
+
+def decode_target(entry: Entry, data: bytes) -> Target:
+    """Undo `encode_target`. Raises ValueError, TypeError or KeyError where ``data`` cannot be a target."""
+    fields = json.loads(data)
+    return Target(entry.target_id, int(fields["pid"]), str(fields["command"]))
+
+
+def rows_of(index: Sequence[Entry], body: bytes) -> Iterator[tuple[Entry, memoryview]]:
+    """Yield the entries of ``index``, each with its data. Raises ValueError where ``body`` is not what they say."""
+    ends = list(accumulate((entry.length for entry in index), initial=0))
+    if ends[-1] != len(body):
+        raise ValueError("a batch does not hold what its index says")
+    return ((entry, memoryview(body)[a:b]) for entry, (a, b) in zip(index, pairwise(ends), strict=True))
+
+
+def decompress(entry: Entry, data: memoryview) -> bytes:
+    """Return the data of a row as it was before compression. Raises ValueError where that cannot be."""
+    if entry.size > _LARGEST_ROW:
+        raise ValueError("a row is too large")
+    unpacker = zstd.ZstdDecompressor()
+    try:
+        whole = unpacker.decompress(data, max_length=entry.size)
+    except zstd.ZstdError as error:
+        raise ValueError(str(error)) from error
+    if len(whole) != entry.size or not unpacker.eof:
+        raise ValueError("a row is of another size than its index says")
+    return whole
+
+
+def _checked(entry: Entry) -> Entry:
+    numbers = chain((entry.target_id, entry.size, entry.length, entry.nr_snapshots), *entry.ranges)
+    times = (entry.start_ns, entry.end_ns)
+    if not all(type(n) is int and 0 <= n < 1 << 64 for n in numbers) or not all(
+        type(n) is int and -(1 << 63) <= n < 1 << 63 for n in times
+    ):
+        raise ValueError("an index does not hold numbers")
+    if not all(len(ends) == 2 for ends in entry.ranges):
+        raise ValueError("an index does not hold ranges")
+    return entry
+
+
+def _row(entry: Entry, data: bytes, hurried: bool = False) -> Row:
+    if len(data) > _LARGEST_ROW:
+        raise ValueError("these are more regions or mappings than a recording can hold at once")
+    compressed = zstd.compress(data, _LEVEL if hurried or len(data) >= _LITTLE else _LEVEL_OF_LITTLE)
+    return Row(replace(entry, size=len(data), length=len(compressed)), compressed)
+
+
+def _numbers(batch: SnapshotBatch) -> NDArray[np.uint64]:
+    """Return what is said of each snapshot besides its regions: uint64[n, 9], to be told by its differences."""
+    start_ns, end_ns = batch.start_ns.view(np.uint64), batch.end_ns.view(np.uint64)
+    before = np.concatenate([np.zeros(1, np.uint64), end_ns[:-1]])
+    numbers = np.stack(
+        [start_ns - before, end_ns - start_ns, batch.nr_samples, np.diff(batch.offsets).astype(np.uint64)], axis=1
+    )
+    return np.concatenate([numbers, batch.health], axis=1)
+
+
+def _differences(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return each row's difference to the one before, small for small ones of either sign; exact modulo 2**64."""
+    steps = np.diff(numbers, axis=0, prepend=np.uint64(0)).view(np.int64)
+    return ((steps << 1) ^ (steps >> 63)).view(np.uint64)
+
+
+def _sums(differences: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    one = np.uint64(1)
+    steps = (differences >> one) ^ (np.uint64(0) - (differences & one))
+    return np.cumsum(steps, axis=0, dtype=np.uint64)
+
+
+def _common_zero_bits(*every: NDArray[np.uint64]) -> int:
+    """Return how many of the lowest bits are zero in all values: 12 of addresses of pages."""
+    bits = 0
+    for values in every:
+        bits |= int(np.bitwise_or.reduce(values))
+    return (bits & -bits).bit_length() - 1 if bits else 0
+
+
+def _empty_regions(m: int) -> dict[str, NDArray[Any]]:
+    """Return arrays for ``m`` regions.
+
+    They are one allocation: NumPy asks for huge pages for large ones, without which much of the time goes into faults.
     """
-    chosen = _is_valid(batch.column("mappings"))
-    if not chosen.any():
-        return []
-    offsets, mappings = _rows(batch.column("mappings"), chosen)
-    start, end, permissions, offset, inode, name = (column.to_pylist() for column in mappings.flatten())
-    every = [
-        Mapping(s, e, p, o, i, os.fsdecode(n))
-        for s, e, p, o, i, n in zip(start, end, permissions, offset, inode, name, strict=True)
-    ]
-    return [
-        MappingsChange(target_id, time_ns, Mappings(every[first:last]))
-        for target_id, time_ns, first, last in zip(
-            _numpy(batch.column("target_id"))[chosen].tolist(),
-            _numpy(batch.column("start_ns"))[chosen].tolist(),
-            offsets[:-1].tolist(),
-            offsets[1:].tolist(),
-            strict=True,
-        )
-    ]
+    kinds = {"start": np.uint64, "end": np.uint64, "nr_accesses": np.uint32, "age": np.uint32, "unknown": np.bool_}
+    sizes = [m * np.dtype(kind).itemsize for kind in kinds.values()]
+    ends = np.cumsum([0, *sizes]).tolist()
+    block = np.empty(ends[-1], np.uint8)
+    return {name: block[a:b].view(kind) for (name, kind), (a, b) in zip(kinds.items(), pairwise(ends), strict=True)}
 
 
-def decode_targets(batch: pa.RecordBatch) -> list[Target]:
-    """Return the targets that joined, of a record batch that has at least `TARGET_COLUMNS`."""
-    return [
-        Target(target_id, target["pid"], os.fsdecode(target["command"]))
-        for target_id, target in zip(
-            _numpy(batch.column("target_id")).tolist(), batch.column("target").to_pylist(), strict=True
-        )
-        if target
-    ]
-
-
-def _time_ns(event: Event, name: str) -> int:
-    if isinstance(event, MappingsChange):
-        return event.time_ns
-    return int(getattr(event, name, 0))
-
-
-def _health(event: Event, name: str) -> int:
-    return int(getattr(event.health, name)) if isinstance(event, Snapshot) else 0
-
-
-def _encode_regions(snapshots: Sequence[Snapshot]) -> pa.StructArray:
-    def joined(name: str, dtype: type[np.generic]) -> NDArray[Any]:
-        return np.concatenate([getattr(s, name) for s in snapshots] or [np.empty(0)]).astype(dtype, copy=False)
-
-    offsets = np.cumsum([0, *(len(s) for s in snapshots)])
-    start, end = joined("start", np.uint64), joined("end", np.uint64)
-    _check_ranges(start, end, offsets)
-    gap = start.copy()
-    gap[1:] -= end[:-1]
-    first = offsets[:-1][np.diff(offsets) > 0]
-    gap[first] = start[first]
-    return pa.StructArray.from_arrays(
-        [
-            pa.array(gap),
-            pa.array(end - start),
-            pa.array(joined("nr_accesses", np.uint32)),
-            pa.array(joined("age", np.uint32)),
-            pa.array(joined("unknown", np.bool_)),
-        ],
-        fields=list(_REGION),
-    )
-
-
-def _encode_mappings(every: Sequence[Mappings]) -> pa.StructArray:
-    def numbers(attribute: str) -> Any:
-        return pa.array(np.concatenate([getattr(m, attribute) for m in every] or [np.empty(0, np.uint64)]))
-
-    permissions = [permission for m in every for permission in m.permissions]
-    names = [os.fsencode(name) for m in every for name in m.name]
-    return pa.StructArray.from_arrays(
-        [
-            numbers("start"),
-            numbers("end"),
-            pa.array(permissions, pa.utf8()),
-            numbers("offset"),
-            numbers("inode"),
-            pa.array(names, pa.binary()),
-        ],
-        fields=list(_MAPPING),
-    )
-
-
-def _lists(lengths: Sequence[int | None], values: pa.StructArray) -> Any:
-    """Cut ``values`` into lists of ``lengths``; null where the length is None."""
-    ends = list(accumulate(length or 0 for length in lengths))
-    # A null offset makes a null list. `mask` would do the same, but loads pyarrow.compute: 10 MiB of memory.
-    starts = [None if length is None else end - length for length, end in zip(lengths, ends, strict=True)]
-    return pa.ListArray.from_arrays(pa.array([*starts, len(values)], pa.int32()), values)
-
-
-def _is_valid(column: Any) -> NDArray[np.bool_]:
-    """As the method of arrays, which loads pyarrow.compute."""
-    bits = column.buffers()[0]
-    if bits is None:
-        return np.ones(len(column), np.bool_)
-    first = column.offset
-    return np.unpackbits(np.frombuffer(bits, np.uint8), bitorder="little")[first : first + len(column)].astype(np.bool_)
-
-
-def _rows(lists: Any, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int64], Any]:
-    """Return ``offsets`` and the values of the chosen lists; the others have to be null, and so without values."""
-    values = lists.flatten()
-    every = _numpy(lists.offsets).astype(np.int64)
-    lengths = np.diff(every)[chosen]
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    if offsets[-1] != len(values) or values.null_count:
-        raise ValueError("lists do not fit their values")
-    return offsets, values
-
-
-def _numpy(column: Any) -> NDArray[Any]:
-    if column.null_count:
-        raise ValueError("a value is missing")
-    # Booleans are bits in Arrow, so those cannot be looked at in place.
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-    return values
-
-
-def _check_ranges(start: NDArray[np.uint64], end: NDArray[np.uint64], offsets: NDArray[np.int64]) -> None:
-    in_order = end[:-1] <= start[1:]
-    borders = offsets[1:-1]
-    in_order[borders[(borders > 0) & (borders < len(start))] - 1] = True
-    if bool(np.any(start >= end)) or not bool(in_order.all()):
+def _check_ranges(batch: SnapshotBatch) -> None:
+    in_order = batch.end[:-1] <= batch.start[1:]
+    borders = batch.offsets[1:-1]
+    in_order[borders[(borders > 0) & (borders < len(batch.start))] - 1] = True
+    if bool(np.any(batch.start >= batch.end)) or not bool(in_order.all()):
         raise ValueError("regions of a snapshot are empty, overlap or are not sorted")

@@ -1,92 +1,112 @@
-"""Messages of an Arrow IPC stream, each sealed with a checksum over all of its bytes.
+"""Frames: the pieces of a recording, each of which is known to be whole before anything is made of it.
 
-A message is a prefix of 8 bytes, metadata, and a body. Arrow has a place for a caller's own metadata in each message,
-but nothing that tells whether the bytes are still those that were written. So each message carries a seal, of fixed
-length: the CRC-32 of the whole message, taken with the seal blank, and the length of the body. With that no byte is
-handed to Arrow before it is known to be whole, and nothing larger than the file is ever asked for.
+A frame is a head of 20 bytes, an index, and a body. The head has checksums of both and their lengths, so that nothing
+larger than the file is ever asked for, and a body that nobody wants need not be read. It begins with a mark by which
+the frames behind a damaged one are found.
 """
 
-import io
-import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
-SEAL_KEY = b"vadamon.seal"
-# The first byte keeps it apart from any text in the metadata: JSON escapes control characters.
-BLANK_SEAL = b"\x02crc32=00000000 body=0000000000000000"
-_SEAL = re.compile(rb"\x02crc32=([0-9a-f]{8}) body=([0-9a-f]{16})")
-_PREFIX = struct.Struct("<II")
-_CONTINUATION = 0xFFFFFFFF
-END_MARK = _PREFIX.pack(_CONTINUATION, 0)
+_MARK = b"\x89VDM"
+# The mark, the CRC-32 of the rest of the head and of the index, the length of the index, that of the body, its CRC-32.
+_HEAD = struct.Struct("<4sIIII")
+_SUMMED = 8  # where what the first checksum is of begins
+_WINDOW = 1 << 20
 
 
 class FrameError(Exception):
-    """The bytes at this place are no whole message."""
+    """The bytes at this place are no whole frame."""
 
 
-def seal(message: bytes) -> bytes:
-    """Return ``message``, which carries `BLANK_SEAL`, with its seal filled in."""
-    body = len(message) - _PREFIX.size - _PREFIX.unpack_from(message)[1]
-    at = message.index(BLANK_SEAL)
-    return b"".join(
-        (
-            message[:at],
-            b"\x02crc32=%08x body=%016x" % (zlib.crc32(message), body),
-            message[at + len(BLANK_SEAL) :],
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame whose index is whole; its body is read when it is asked for."""
+
+    file: BinaryIO
+    at: int
+    index: bytes
+    body_size: int
+    body_crc: int
+
+    @property
+    def body_at(self) -> int:
+        """Where the body begins."""
+        return self.at + _HEAD.size + len(self.index)
+
+    @property
+    def end(self) -> int:
+        """Where the next frame begins."""
+        return self.body_at + self.body_size
+
+    def body(self) -> bytes:
+        """Return the body. Raises FrameError where it is damaged."""
+        self.file.seek(self.body_at)
+        body = self.file.read(self.body_size)
+        if len(body) != self.body_size or zlib.crc32(body) != self.body_crc:
+            raise FrameError(f"is damaged at byte {self.at}")
+        return body
 
 
-def read_messages(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield the messages of ``file``, ``size`` bytes long, from its position to the end mark.
+def to_frame(index: bytes, body: bytes = b"") -> bytes:
+    """Return a frame of ``index`` and ``body``."""
+    head = _HEAD.pack(_MARK, 0, len(index), len(body), zlib.crc32(body))
+    crc = zlib.crc32(head[_SUMMED:] + index)
+    return b"".join((_MARK, crc.to_bytes(4, "little"), head[_SUMMED:], index, body))
 
-    Raises FrameError where the file is cut off or damaged.
+
+END_MARK = to_frame(b"")
+
+
+def frame_at(file: BinaryIO, at: int, size: int) -> Frame | None:
+    """Return the frame at byte ``at`` of ``file``, ``size`` bytes long; None where its index is not whole."""
+    file.seek(at)
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    mark, crc, index_size, body_size, body_crc = _HEAD.unpack(head)
+    if mark != _MARK or at + _HEAD.size + index_size + body_size > size:
+        return None
+    index = file.read(index_size)
+    if zlib.crc32(head[_SUMMED:] + index) != crc:
+        return None
+    return Frame(file, at, index, body_size, body_crc)
+
+
+def read_frames(file: BinaryIO, at: int, size: int, warn: Callable[[str], None]) -> Iterator[Frame]:
+    """Yield the frames from byte ``at`` of ``file``, ``size`` bytes long, but for the end mark.
+
+    Their indexes are whole, and their bodies may be. ``warn`` is told of each place that is damaged, and of a missing
+    end mark.
     """
-    while (at := file.tell()) < size:
-        prefix = _read(file, _PREFIX.size, size)
-        if prefix == END_MARK and at + len(END_MARK) == size:
+    while at < size:
+        frame = frame_at(file, at, size)
+        if frame is None:
+            warn(f"is cut off or damaged at byte {at}")
+            at = next((frame.at for frame in _frames_behind(file, at, size)), size)
+        elif frame.index:
+            yield frame
+            at = frame.end
+        elif frame.end == size:
             return
-        continuation, metadata_size = _PREFIX.unpack(prefix)
-        if continuation != _CONTINUATION:
-            raise FrameError(f"is damaged at byte {at}")
-        metadata = _read(file, metadata_size, size)
-        found = _SEAL.search(metadata)
-        if found is None:
-            raise FrameError(f"is damaged at byte {at}")
-        body = _read(file, int(found[2], 16), size)
-        blank = metadata[: found.start()] + BLANK_SEAL + metadata[found.end() :]
-        crc = zlib.crc32(body, zlib.crc32(blank, zlib.crc32(prefix)))
-        if crc != int(found[1], 16):
-            raise FrameError(f"is damaged at byte {at}")
-        yield prefix + metadata + body
-    raise FrameError("has no end mark: its recorder was killed or is still running")
+        else:
+            at = frame.end
+    warn("has no end mark: its recorder was killed or is still running")
 
 
-class MessageStream(io.RawIOBase):
-    """Messages end to end as one file, for Arrow's own reader of streams."""
-
-    def __init__(self, messages: Iterator[bytes]) -> None:
-        self._messages = messages
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return at most ``size`` bytes, of one message; raises as its iterator does."""
-        if not self._rest:
-            self._rest = memoryview(next(self._messages, b""))
-        end = size if size >= 0 else len(self._rest)
-        part, self._rest = self._rest[:end], self._rest[end:]
-        return bytes(part)
-
-
-def _read(file: BinaryIO, length: int, size: int) -> bytes:
-    at = file.tell()
-    data = file.read(length) if at + length <= size else b""
-    if len(data) != length:
-        raise FrameError(f"is cut off or damaged at byte {at}")
-    return data
+def _frames_behind(file: BinaryIO, at: int, size: int) -> Iterator[Frame]:
+    """Yield every frame after the damaged place ``at``."""
+    window_at = at + 1
+    while window_at < size:
+        file.seek(window_at)
+        window = file.read(_WINDOW + len(_MARK) - 1)
+        found = window.find(_MARK)
+        while found >= 0:
+            frame = frame_at(file, window_at + found, size)
+            if frame is not None:
+                yield frame
+            found = window.find(_MARK, found + 1)
+        window_at += _WINDOW

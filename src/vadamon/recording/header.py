@@ -1,14 +1,13 @@
 """What a recording says about itself: what was watched, how, where and when."""
 
-import json
 import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from vadamon.attrs import Attrs
+from vadamon.attrs import Attrs, IntervalsGoal
 from vadamon.clock import Clock, MonotonicClock
 
 SCAN = "scan"
@@ -52,7 +51,8 @@ class Header:
     """The head of a recording.
 
     ``targets`` are those known when it began. ``start_wall_ns`` (UTC, since 1970) and ``start_ns`` (CLOCK_MONOTONIC)
-    are the same instant: with them the times of snapshots become wall-clock times.
+    are the same instant: with them the times of snapshots become wall-clock times. ``attrs`` are those that the
+    recording began with: with an ``intervals_goal``, see `SnapshotBatch.sample_ns` for those that held later.
     """
 
     attrs: Attrs
@@ -76,6 +76,8 @@ class Header:
         clock: Clock | None = None,
     ) -> "Header":
         """Make the head of a recording that starts now, on this machine."""
+        from importlib import metadata  # which reading needs not wait for
+
         clock = clock or MonotonicClock()
         return cls(
             attrs=attrs,
@@ -89,15 +91,17 @@ class Header:
             vadamon_version=metadata.version("vadamon"),
         )
 
-    def to_json(self) -> str:
-        """Return it as JSON, in ASCII."""
-        return json.dumps(asdict(self))
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "Header":
-        """Read what `to_json` wrote. Raises ValueError or TypeError where it is anything else."""
-        fields = json.loads(text)
-        fields["attrs"] = Attrs(**fields["attrs"])
+    def from_dict(cls, plain: dict[str, Any]) -> "Header":
+        """Undo `to_dict`. Raises ValueError, TypeError or KeyError where ``plain`` is anything else."""
+        fields = dict(plain)
+        attrs = dict(fields["attrs"])
+        goal = attrs.pop("intervals_goal", None)
+        fields["attrs"] = Attrs(**attrs, intervals_goal=None if goal is None else IntervalsGoal(**goal))
         fields["targets"] = tuple(Target(**target) for target in fields["targets"])
         fields["machine"] = Machine(**fields["machine"])
         return cls(**fields)

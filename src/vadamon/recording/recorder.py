@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vadamon.address_space import procfs
-from vadamon.monitors.base import Monitor
+from vadamon.errors import VadamonError
+from vadamon.monitors.base import EndsOnTime, Monitor
 from vadamon.recording.header import Target
 from vadamon.recording.writer import RecordingWriter
 from vadamon.snapshot import Snapshot
+from vadamon.units import format_duration
 
 
 @dataclass(slots=True)
@@ -41,17 +43,17 @@ def record(
     """Write all snapshots of a monitor, and the mappings of its targets as they change.
 
     Ends with the targets, after ``duration_ns``, or after `stop` of the monitor; ``report`` is told after each
-    aggregation interval.
+    aggregation interval. Raises VadamonError where the duration is too short for a single sample.
     """
+    if duration_ns is not None:
+        _check_duration(duration_ns, monitor.attrs.sample_us * 1000)
+        if isinstance(monitor, EndsOnTime):
+            monitor.duration_ns = duration_ns
     progress = Progress()
     known = {target.target_id for target in monitor.targets}
     nr_regions: dict[int, int] = {}
     start_ns = end_ns = None
-    is_over = False
-    done: set[int] = set()  # targets whose last snapshot, of the interval in which the duration ends, is written
     for snapshot in monitor:
-        if snapshot.target_id in done:
-            break
         start_ns = snapshot.start_ns if start_ns is None else start_ns
         for target in monitor.targets:
             if target.target_id not in known:
@@ -64,16 +66,21 @@ def record(
         progress.nr_snapshots += 1
         progress.covered_ns += snapshot.end_ns - snapshot.start_ns
         progress.elapsed_ns = snapshot.end_ns - start_ns
-        is_over = is_over or (duration_ns is not None and progress.elapsed_ns >= duration_ns)
-        if is_over:
-            done.add(snapshot.target_id)
         if snapshot.end_ns != end_ns:  # else another target's of the same interval: its samples were counted
             end_ns = snapshot.end_ns
             _count(progress, snapshot, nr_regions, {target.target_id for target in monitor.targets})
             report(progress)
-        if is_over and done.issuperset(target.target_id for target in monitor.targets):
-            break
+        if duration_ns is not None and progress.elapsed_ns >= duration_ns:
+            monitor.stop()
     return progress
+
+
+def _check_duration(duration_ns: int, sample_ns: int) -> None:
+    if duration_ns < sample_ns:
+        raise VadamonError(
+            f"nothing can be seen within {format_duration(duration_ns)}, which is less than a sample interval "
+            f"({format_duration(sample_ns)}): take a longer duration, or a shorter interval"
+        )
 
 
 def _count(progress: Progress, snapshot: Snapshot, nr_regions: dict[int, int], live: set[int]) -> None:

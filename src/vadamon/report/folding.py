@@ -1,23 +1,11 @@
-"""Address spaces without what is not mapped: ranges, their union, and positions with the gaps folded away."""
+"""Address spaces without what is not mapped: ranges, and positions with the gaps folded away."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Addresses = NDArray[np.uint64]
-
-
-def union(start: Addresses, end: Addresses) -> tuple[Addresses, Addresses]:
-    """Return the union of ranges ``[start, end)`` (uint64[n], in any order), sorted, with neighbours joined."""
-    if not len(start):
-        return start, end
-    order = np.argsort(start, kind="stable")
-    start, end = start[order], end[order]
-    reach = np.maximum.accumulate(end)
-    first = np.concatenate([[True], start[1:] > reach[:-1]])
-    last = np.concatenate([first[1:], [True]])
-    return start[first], reach[last]
+from vadamon.ranges import Array as Addresses
 
 
 def contains(start: Addresses, end: Addresses, addresses: Addresses) -> NDArray[np.bool_]:

@@ -6,19 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon._native.heat import AGE_BITS, ONE, mark
 from vadamon.attrs import Attrs
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.header import Target
 from vadamon.recording.reader import Recording
 from vadamon.report.bands import Band, drawn_space, make_bands, share_rows
-from vadamon.report.folding import FoldedSpace, expand
+from vadamon.report.folding import FoldedSpace
 from vadamon.report.reading import Timeline, count
 from vadamon.report.survey import Survey, mapped_ranges, survey
 from vadamon.report.view import View
-
-# A cell is one number, so that one maximum finds both: the share of samples in 2**-30, and in the low bits the age.
-_ONE = 1 << 30
-_AGE_BITS = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,34 +129,32 @@ class _Grid:
         self.rows = share_rows([band.size for band in self.bands], nr_rows, attrs.min_region_size)
         self.edges = _row_edges(self.bands, self.rows, attrs.min_region_size)
         self.timeline = Timeline.of(covered.start_ns, covered.end_ns, nr_columns, attrs.aggr_us * 1000)
-        self.cells = np.full((len(self.edges) - 1) * self.timeline.nr_columns, -1, np.int64)
-        self.unknown_bytes = np.zeros(len(self.cells), np.int64)  # less those that are known
+        self.cells = np.full((len(self.edges) - 1, self.timeline.nr_columns), -1, np.int64)
+        self.unknown_bytes = np.zeros(self.cells.shape, np.int64)  # less those that are known
 
     def add(self, batch: SnapshotBatch) -> None:
         """Take in snapshots of this target: the cells of a region are a range of rows by a range of columns."""
-        first, last = self.space.fold(batch.start), self.space.fold(batch.end)
-        snapshot = np.repeat(np.arange(len(batch)), np.diff(batch.offsets))
-        nr_samples = batch.nr_samples[snapshot]
-        unknown = batch.unknown | (nr_samples == 0)
-        share = np.minimum(batch.nr_accesses / np.maximum(nr_samples, 1), 1) * _ONE
-        value = np.where(unknown, 0, share.astype(np.int64) << _AGE_BITS | batch.age)
-
-        region, row = expand(
-            np.searchsorted(self.edges, first, side="right") - 1,
-            np.where(last > first, np.searchsorted(self.edges, last, side="left"), 0),
+        mark(
+            batch.offsets,
+            batch.start,
+            batch.end,
+            batch.nr_accesses,
+            batch.age,
+            batch.unknown.view(np.uint8),
+            batch.nr_samples,
+            *self.timeline.columns(batch),
+            self.space.start,
+            self.space.end,
+            self.space.offsets.view(np.uint64),
+            self.edges.view(np.uint64),
+            self.cells,
+            self.unknown_bytes,
         )
-        column_first, column_last = self.timeline.columns(batch)
-        index, column = expand(column_first[snapshot[region]], column_last[snapshot[region]])
-        region, row = region[index], row[index]
-        cell = row * self.timeline.nr_columns + column
-        np.maximum.at(self.cells, cell, value[region])
-        size = np.minimum(last[region], self.edges[row + 1]) - np.maximum(first[region], self.edges[row])
-        np.add.at(self.unknown_bytes, cell, np.where(unknown[region], size, -size))
 
     def heatmap(self, recording: Recording) -> Heatmap:
-        cells = self.cells.reshape(-1, self.timeline.nr_columns)
-        accesses = ((cells >> _AGE_BITS) / _ONE).astype(np.float32)
-        unknown = (cells >= 0) & (accesses == 0) & (self.unknown_bytes.reshape(cells.shape) > 0)
+        cells = self.cells
+        accesses = ((cells >> AGE_BITS) / ONE).astype(np.float32)
+        unknown = (cells >= 0) & (accesses == 0) & (self.unknown_bytes > 0)
         return Heatmap(
             target=self.covered.target,
             attrs=recording.attrs,
@@ -174,7 +169,7 @@ class _Grid:
             row_end=self.space.unfold(self.edges[1:] - 1) + np.uint64(1),
             accesses=np.where(unknown | (cells < 0), np.float32(np.nan), accesses),
             unknown=unknown,
-            age=np.where(unknown | (cells < 0), 0, cells & ((1 << _AGE_BITS) - 1)).astype(np.uint32),
+            age=np.where(unknown | (cells < 0), 0, cells & ((1 << AGE_BITS) - 1)).astype(np.uint32),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon.errors import VadamonError
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.reader import Recording
 
@@ -28,22 +29,30 @@ class Counter(Protocol):
 
 def parts(recording: Recording, span: Span | None = None) -> Iterator[tuple[int, SnapshotBatch]]:
     """Yield target ids and snapshots of that target, in file order."""
-    for batch in recording.batches():
-        for target_id, part in batch.by_target():
-            if span is None:
-                yield target_id, part
-            else:
-                middle = (part.start_ns + part.end_ns) // 2
-                inside = np.flatnonzero((middle >= span.start_ns) & (middle < span.end_ns))
-                if len(inside):
-                    yield target_id, _snapshots(part, int(inside[0]), int(inside[-1]) + 1)
+    near = recording if span is None else recording.between(span.start_ns, span.end_ns)
+    for batch in near.batches():
+        target_id = int(batch.target_id[0])
+        if span is None:
+            yield target_id, batch
+        else:
+            middle = (batch.start_ns + batch.end_ns) // 2
+            inside = np.flatnonzero((middle >= span.start_ns) & (middle < span.end_ns))
+            if len(inside):
+                yield target_id, batch.between(int(inside[0]), int(inside[-1]) + 1)
 
 
 def count(recording: Recording, counters: Mapping[int, Sequence[Counter]], span: Span | None = None) -> None:
-    """Let the counters of each target see all its snapshots, in one pass."""
+    """Let the counters of each target see all its snapshots, in one pass.
+
+    Raises VadamonError where those of a target are damaged, all of them.
+    """
+    unseen = set(counters)
     for target_id, part in parts(recording, span):
+        unseen.discard(target_id)
         for counter in counters[target_id]:
             counter.add(part)
+    if unseen:
+        raise VadamonError(f"{recording.path} is damaged: no snapshot of target {min(unseen)} in it can be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +88,3 @@ class Timeline:
             np.where(short, middle, np.maximum(first, 0)),
             np.where(short, middle + 1, np.minimum(last, self.nr_columns)),
         )
-
-
-def _snapshots(batch: SnapshotBatch, first: int, last: int) -> SnapshotBatch:
-    regions = slice(batch.offsets[first], batch.offsets[last])
-    return SnapshotBatch(
-        batch.target_id[first:last],
-        batch.start_ns[first:last],
-        batch.end_ns[first:last],
-        batch.nr_samples[first:last],
-        batch.health[first:last],
-        batch.offsets[first : last + 1] - batch.offsets[first],
-        batch.start[regions],
-        batch.end[regions],
-        batch.nr_accesses[regions],
-        batch.age[regions],
-        batch.unknown[regions],
-    )

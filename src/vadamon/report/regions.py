@@ -103,8 +103,7 @@ def regions_tables(
     shown = shown or RegionsFilter()
     last: dict[int, Snapshot] = {}
     for batch in recording.batches():
-        for target_id, part in batch.by_target():
-            last[target_id] = part[-1]
+        last[int(batch.target_id[0])] = batch[-1]
     if not last:
         raise no_snapshot(recording)
     tables = []

@@ -1,8 +1,9 @@
 """The sentences of a summary."""
 
+from vadamon.attrs import Attrs
 from vadamon.report.summary import Summary
 from vadamon.report.usage import CLASSES
-from vadamon.report.wording import NO_MAPPINGS, counted, describe_idle
+from vadamon.report.wording import NO_MAPPINGS, counted, describe_idle, describe_tuning
 from vadamon.units import format_duration, format_size
 
 _LIMIT = 0.05
@@ -15,7 +16,7 @@ def size_lines(summary: Summary) -> list[tuple[str, str]]:
         return [("mapped", NO_MAPPINGS)]
     used, unused = size["hot"] + size["warm"], size["cold"] + size["untouched"]
     mapped, accessed = sum(size.values()), used + size["cold"]
-    recent, interval = format_duration(table.cold_after_ns), format_duration(table.attrs.aggr_us * 1000)
+    recent, interval = format_duration(table.cold_after_ns), _interval(table.attrs)
     hot, warm, cold, untouched = (format_size(size[name]) for name in CLASSES[:4])
     half, most = (format_size(n) for n in summary.working_set.percentiles((50, 100))[0].tolist())
     idle = "; ".join(f"{describe_idle(ns)} or longer: {format_size(n)}" for ns, n in summary.idle)
@@ -51,6 +52,7 @@ def trust_lines(summary: Summary) -> list[str]:
         if share > _LIMIT
     ]
     return [
+        *([describe_tuning(health.sample_intervals)] if health.sample_intervals else []),
         f"{health.nr_samples} samples of {regions}" + (f", backend {summary.backend}" if summary.backend else ""),
         f"{counts.late_samples} samples late, {counts.missed_samples} left out ({missed / max(1, due):.1%})",
         f"{counts.unchecked} pages not checked, {counts.uncleared} not cleared, {counts.failed_reads} reads failed "
@@ -58,6 +60,10 @@ def trust_lines(summary: Summary) -> list[str]:
         f"{health.unknown:.1%} of the monitored memory unknown, on average",
         "With care: " + "; ".join(reasons) if reasons else "Nothing speaks against it.",
     ]
+
+
+def _interval(attrs: Attrs) -> str:
+    return "an aggregation interval" if attrs.intervals_goal else format_duration(attrs.aggr_us * 1000)
 
 
 def _of(size: int, mapped: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon.attrs import Attrs
 from vadamon.mappings import Mappings
 from vadamon.recording.batch import SnapshotBatch
 from vadamon.recording.reader import Recording
@@ -27,7 +28,9 @@ class Health:
     """How far a recording of one target can be trusted: sums over its snapshots.
 
     ``nr_samples`` are points in time at which regions were sampled, ``nr_checks`` those times the regions there were;
-    ``unknown`` (0 to 1) is the share of monitored bytes, on average over time, that had no valid sample.
+    ``unknown`` (0 to 1) is the share of monitored bytes, on average over time, that had no valid sample. Where
+    intervals were tuned, ``sample_intervals`` has ``(start_ns, sample_ns)`` of the first snapshot that each was used
+    for.
     """
 
     nr_samples: int
@@ -36,6 +39,7 @@ class Health:
     most_regions: int
     unknown: float
     counts: SampleHealth
+    sample_intervals: list[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +105,7 @@ def summaries(recording: Recording) -> list[Summary]:
         counters[target_id] = (
             UsageCounter(covered, mappings, attrs),
             WorkingSetCounter(covered, mappings, attrs, _NR_COLUMNS, (0.0, HOT_SHARE)),
-            _HealthCounter(),
+            _HealthCounter(attrs),
         )
     count(recording, counters)
     return [
@@ -140,7 +144,9 @@ def _idle(usage: Usage) -> list[tuple[int, int]]:
 
 
 class _HealthCounter:
-    def __init__(self) -> None:
+    def __init__(self, attrs: Attrs) -> None:
+        self._is_tuned = attrs.intervals_goal is not None
+        self._sample_intervals: list[tuple[int, int]] = []
         self._nr_samples = self._nr_checks = 0
         self._fewest, self._most = np.iinfo(np.int64).max, 0
         self._unknown = self._monitored = 0.0
@@ -155,7 +161,15 @@ class _HealthCounter:
         size = batch.end - batch.start
         self._unknown += float(size[batch.unknown].sum())
         self._monitored += float(size.sum())
+        if self._is_tuned:
+            self._note_intervals(batch)
         self._counts += batch.health.sum(axis=0, dtype=np.uint64)
+
+    def _note_intervals(self, batch: SnapshotBatch) -> None:
+        sample_ns = batch.sample_ns
+        last = self._sample_intervals[-1][1] if self._sample_intervals else 0
+        changed = np.flatnonzero(np.diff(sample_ns, prepend=last))
+        self._sample_intervals += zip(batch.start_ns[changed].tolist(), sample_ns[changed].tolist(), strict=True)
 
     def health(self) -> Health:
         return Health(
@@ -165,4 +179,5 @@ class _HealthCounter:
             most_regions=self._most,
             unknown=self._unknown / max(1.0, self._monitored),
             counts=SampleHealth(*self._counts.tolist()),
+            sample_intervals=self._sample_intervals,
         )

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
-from vadamon.recording.batch import SnapshotBatch
+from vadamon.ranges import union
+from vadamon.recording.encoding import Entry, summary
 from vadamon.recording.header import Target
 from vadamon.recording.reader import Recording
-from vadamon.report.folding import union
 from vadamon.report.reading import Span, parts
 
 
@@ -32,29 +32,27 @@ class Survey:
     start: NDArray[np.uint64] = field(default_factory=_none)
     end: NDArray[np.uint64] = field(default_factory=_none)
 
-    def add(self, batch: SnapshotBatch) -> None:
-        """Take in snapshots of this target."""
-        self.start_ns = min(self.start_ns, int(batch.start_ns.min()))
-        self.end_ns = max(self.end_ns, int(batch.end_ns.max()))
-        self.nr_snapshots += len(batch)
-        # Regions mostly touch each other: only the ends of runs matter.
-        first = np.concatenate([[True], batch.start[1:] != batch.end[:-1]])[: len(batch.start)]
-        last = np.concatenate([first[1:], [True]])[: len(batch.start)]
-        self.start, self.end = union(
-            np.concatenate([self.start, batch.start[first]]), np.concatenate([self.end, batch.end[last]])
-        )
+    def add(self, entry: Entry) -> None:
+        """Take in what is known of a batch of this target."""
+        self.start_ns = min(self.start_ns, entry.start_ns)
+        self.end_ns = max(self.end_ns, entry.end_ns)
+        self.nr_snapshots += entry.nr_snapshots
+        start, end = np.array(entry.ranges, np.uint64).reshape(-1, 2).T
+        self.start, self.end = union(np.concatenate([self.start, start]), np.concatenate([self.end, end]))
 
 
 def survey(recording: Recording, span: Span | None = None) -> dict[int, Survey]:
-    """Return what ``recording`` covers, by target id, in one pass and constant memory.
+    """Return what ``recording`` covers, by target id: all of it by its index, and a span of it in one pass.
 
     Raises VadamonError where it has no snapshot in ``span``.
     """
     surveys: dict[int, Survey] = {}
-    for target_id, part in parts(recording, span):
-        if target_id not in surveys:
-            surveys[target_id] = Survey(recording.target(target_id), int(part.start_ns[0]), int(part.end_ns[0]))
-        surveys[target_id].add(part)
+    entries = recording.summaries() if span is None else (summary(part) for _, part in parts(recording, span))
+    for entry in entries:
+        if entry.target_id not in surveys:
+            target = recording.target(entry.target_id)
+            surveys[entry.target_id] = Survey(target, entry.start_ns, entry.end_ns)
+        surveys[entry.target_id].add(entry)
     if not surveys:
         raise no_snapshot(recording, span)
     return surveys

@@ -1,12 +1,11 @@
 """Usage: how often, and when last, each slice of the mappings was accessed."""
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon._native.heat import add_usage
 from vadamon.attrs import Attrs
 from vadamon.mappings import Mappings
 from vadamon.recording.batch import SnapshotBatch
@@ -69,42 +68,27 @@ class UsageCounter:
 
     def add(self, batch: SnapshotBatch) -> None:
         """Take in snapshots of this target."""
-        first, last = self._space.fold(batch.start), self._space.fold(batch.end)
-        snapshot = np.repeat(np.arange(len(batch)), np.diff(batch.offsets))
-        nr_samples = batch.nr_samples[snapshot]
-        length_ns = (batch.end_ns - batch.start_ns)[snapshot]
-        known = ~batch.unknown & (nr_samples > 0)
-        share = np.minimum(batch.nr_accesses / np.maximum(nr_samples, 1), 1)
-        counts = (last > first) & (batch.end_ns[snapshot] > self._from_ns)
-        for total, chosen, weight in (
-            (self._accessed_ns, counts & known, share * length_ns),
-            (self._known_ns, counts & known, length_ns),
-            (self._unknown_ns, counts & ~known, length_ns),
-        ):
-            self._add_steps(total, first[chosen], weight[chosen])
-            self._add_steps(total, last[chosen], -weight[chosen])
-        self._note_accesses(batch, first, last, counts & known & (batch.nr_accesses > 0))
-
-    def _add_steps(self, total: NDArray[np.float64], position: NDArray[np.int64], weight: NDArray[Any]) -> None:
-        index = np.searchsorted(self._edges, position, side="right") - 1
-        widths = np.concatenate([self._widths, [1]])
-        behind = (position - self._edges[index]) / widths[index]
-        np.add.at(total, index, weight * (1 - behind))
-        np.add.at(total, index + 1, weight * behind)
-
-    def _note_accesses(
-        self, batch: SnapshotBatch, first: NDArray[np.int64], last: NDArray[np.int64], accessed: NDArray[np.bool_]
-    ) -> None:
-        """Note when slices were last accessed, to a thousandth of the recording where snapshots are finer."""
-        instants = (batch.end_ns - self._from_ns) // self._instant_ns
-        borders = np.flatnonzero(np.diff(instants, prepend=-1, append=-1))
-        for begin, end in pairwise(borders.tolist()):
-            regions = slice(batch.offsets[begin], batch.offsets[end])
-            chosen = accessed[regions]
-            steps = np.zeros(len(self._widths) + 1, np.int64)
-            np.add.at(steps, np.searchsorted(self._edges, first[regions][chosen], side="right") - 1, 1)
-            np.add.at(steps, np.searchsorted(self._edges, last[regions][chosen], side="left"), -1)
-            self._last_access_ns[np.cumsum(steps[:-1]) > 0] = batch.end_ns[end - 1]
+        # Where snapshots are finer than a thousandth of the recording, last accesses are noted to this.
+        instants = np.where(batch.end_ns > self._from_ns, (batch.end_ns - self._from_ns) // self._instant_ns, -1)
+        add_usage(
+            batch.offsets,
+            batch.start,
+            batch.end,
+            batch.nr_accesses,
+            batch.unknown.view(np.uint8),
+            batch.nr_samples,
+            batch.end_ns,
+            batch.end_ns - batch.start_ns,
+            instants,
+            self._space.start,
+            self._space.end,
+            self._space.offsets.view(np.uint64),
+            self._edges.view(np.uint64),
+            self._accessed_ns,
+            self._known_ns,
+            self._unknown_ns,
+            self._last_access_ns,
+        )
 
     def usage(self) -> Usage:
         """Return what was counted.

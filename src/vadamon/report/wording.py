@@ -1,5 +1,6 @@
 """How reports say things: which process, when, for how long, how often."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import ceil
 
@@ -19,9 +20,18 @@ def describe_target(target: Target) -> str:
 
 
 def describe_intervals(attrs: Attrs) -> str:
-    """Return ``sampled every 5 ms, summed up every 100 ms``."""
+    """Return ``sampled every 5 ms, summed up every 100 ms``, and whether that was tuned later."""
     sample, aggr = format_duration(attrs.sample_us * 1000), format_duration(attrs.aggr_us * 1000)
-    return f"sampled every {sample}, summed up every {aggr}"
+    return f"sampled every {sample}, summed up every {aggr}" + (" at first, then tuned" if attrs.intervals_goal else "")
+
+
+def describe_tuning(sample_intervals: Sequence[tuple[int, int]]) -> str:
+    """Return how often the sample interval changed, and how far, from the ``(time, ns)`` it is since."""
+    every = [sample_ns for _, sample_ns in sample_intervals]
+    shortest, longest = format_duration(min(every)), format_duration(max(every))
+    return (
+        f"sample interval tuned {len(every) - 1} times: {shortest} to {longest}, at last {format_duration(every[-1])}"
+    )
 
 
 def describe_snapshots(nr_snapshots: int, attrs: Attrs) -> str:

@@ -29,7 +29,8 @@ class WorkingSet:
     threshold of 0 stands for any access. Unknown regions are in none of them; ``unknown`` has their bytes.
 
     ``sizes`` (int64[t, n]) are sorted from small to great, so that percentiles can be read off; they are those of the
-    n snapshots, whose mean, weighed by how long they were, is ``mean`` (float64[t]).
+    n snapshots, whose mean, weighed by how long they were, is ``mean`` (float64[t]). Where intervals were tuned, a long
+    snapshot is among them once for each aggregation interval of ``attrs`` that it was as long as.
     ``over_time`` and ``peak_over_time`` (float64[t, c], NaN where there is no snapshot) are means and greatest values
     in the c columns of ``timeline``; ``unknown`` (float64[c]) are means. ``by_mapping`` (float64[t, g, c]) parts
     ``over_time`` by ``names``, of neighbouring mappings with the same name, the greatest first; memory in regions that
@@ -146,8 +147,11 @@ class WorkingSetCounter:
         self._edges = self._space.offsets
         self._labels = [label(mapping) for mapping in mappings]
         nr_levels, nr_columns = len(self._thresholds), self._timeline.nr_columns
-        self._sizes: list[NDArray[np.int64]] = []
-        self._lengths_ns: list[NDArray[np.int64]] = []
+        self._sizes = np.empty((nr_levels, covered.nr_snapshots), np.int64)
+        self._nr_snapshots = 0
+        self._tuned_from_ns = attrs.aggr_us * 1000 if attrs.intervals_goal is not None else None
+        self._repeats: list[NDArray[np.int64]] = []  # of snapshots, where intervals are tuned
+        self._weighed, self._weight_ns = np.zeros(nr_levels), 0.0
         self._nr_in_column = np.zeros(nr_columns, np.int64)
         self._over_time = np.zeros((nr_levels, nr_columns))
         self._peak = np.zeros((nr_levels, nr_columns))
@@ -164,8 +168,13 @@ class WorkingSetCounter:
         reached = np.flatnonzero(level)
         np.add.at(sums, (snapshot[reached], level[reached] - 1), size[reached])
         sizes = _sums_from_above(sums[:, :nr_levels])
-        self._sizes.append(sizes)
-        self._lengths_ns.append(batch.end_ns - batch.start_ns)
+        self._sizes[:, self._nr_snapshots : self._nr_snapshots + len(batch)] = sizes.T
+        self._nr_snapshots += len(batch)
+        lengths_ns = np.maximum(batch.end_ns - batch.start_ns, 1).astype(np.float64)
+        self._weighed += lengths_ns @ sizes
+        self._weight_ns += float(lengths_ns.sum())
+        if self._tuned_from_ns is not None:
+            self._repeats.append(np.maximum(np.rint(lengths_ns / self._tuned_from_ns), 1).astype(np.int64))
 
         column_first, column_last = self._timeline.columns(batch)
         of, column = expand(column_first, column_last)
@@ -211,13 +220,15 @@ class WorkingSetCounter:
     def working_set(self, recording: Recording) -> WorkingSet:
         """Return what was counted."""
         covered = self._covered
-        sizes = np.concatenate(self._sizes)
+        sizes = self._sizes[:, : self._nr_snapshots]  # all, but where batches are damaged
+        if self._repeats:
+            sizes = np.repeat(sizes, np.concatenate(self._repeats), axis=1)
+        sizes.sort(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             over_time = self._over_time / self._nr_in_column
             unknown = self._unknown / self._nr_in_column
             mapped = _sums_from_above(self._mapped, axis=0) / self._nr_in_column
         names, by_mapping = self._group(mapped, over_time)
-        mean = np.average(sizes, axis=0, weights=np.maximum(np.concatenate(self._lengths_ns), 1))
         return WorkingSet(
             target=covered.target,
             attrs=recording.attrs,
@@ -226,8 +237,8 @@ class WorkingSetCounter:
             nr_snapshots=covered.nr_snapshots,
             timeline=self._timeline,
             thresholds=self._thresholds,
-            sizes=np.sort(sizes, axis=0).T,
-            mean=mean,
+            sizes=sizes,
+            mean=self._weighed / self._weight_ns,
             over_time=over_time,
             peak_over_time=np.where(self._nr_in_column > 0, self._peak, np.nan),
             unknown=unknown,

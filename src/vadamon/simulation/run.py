@@ -67,7 +67,7 @@ def simulate(
 ) -> Progress:
     """Run a program from its beginning to its end, and record it in ``output``; keep the truth in ``truth``.
 
-    The same program, attributes and seed make the same bytes, with the same versions of vadamon, NumPy and PyArrow: so
+    The same program, attributes and seed make the same bytes, with the same versions of vadamon, NumPy and zstd: so
     the recording says nothing of this machine, its wall-clock time begins in 1970, and its command line has no paths.
 
     Raises VadamonError where a file cannot be read or written, or the program ends before the first sample.

@@ -545,7 +545,7 @@ void scanner_close(struct page_table *pt)
 		free(s->result.young.run);
 		free(s->result.refs.run);
 		free(s->result.uncleared.run);
-			free(s->owed.page);
+		free(s->owed.page);
 		free(s->next.page);
 		free(s->due.page);
 		free(s->young);

@@ -48,11 +48,9 @@ def _records(recording: Recording) -> Iterator[str]:
         }
         yield ("," if number else "") + json.dumps(head)[:-1] + ', "snapshots": ['
         separator = ""
-        for batch in recording.batches():
-            for snapshot in batch:
-                if snapshot.target_id == target_id:
-                    yield separator + json.dumps(_snapshot(snapshot))
-                    separator = ","
+        for snapshot in recording.of(target_id):
+            yield separator + json.dumps(_snapshot(snapshot))
+            separator = ","
         yield "]}"
     yield "]"
 
@@ -93,7 +91,7 @@ def import_(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
         attrs = _attrs(records) or infer_attrs(snapshots)
     except OSError as error:
         raise VadamonError(f"cannot read {source}: {error.strerror}") from error
-    except (zlib.error, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (zlib.error, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise VadamonError(f"{source} is not a record of damo (json_compressed): {error}") from error
     snapshots.sort(key=lambda snapshot: snapshot.end_ns)
     write_imported(snapshots, attrs, path, str(source))
@@ -107,7 +105,8 @@ def _attrs(records: list[dict[str, Any]]) -> Attrs | None:
     intervals = records[0].get("intervals") if records else None
     if not intervals:
         return None
-    return Attrs(*(_number(intervals[name]) for name in ("sample_us", "aggr_us", "ops_update_us")))
+    sample_us, aggr_us, update_us = (_number(intervals[name]) for name in ("sample_us", "aggr_us", "ops_update_us"))
+    return Attrs(sample_us, aggr_us, update_us)
 
 
 def _parse(target_id: int, raw: dict[str, Any]) -> Snapshot:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from vadamon.attrs import Attrs
+from vadamon.errors import VadamonError
 from vadamon.recording.header import Header, Target
 from vadamon.recording.writer import RecordingWriter
 from vadamon.snapshot import Snapshot
@@ -23,8 +24,11 @@ def infer_attrs(snapshots: Sequence[Snapshot]) -> Attrs:
 def write_imported(snapshots: Sequence[Snapshot], attrs: Attrs, path: str | os.PathLike[str], source: str) -> None:
     """Write ``snapshots``, sorted by time, as a recording.
 
-    ``nr_samples`` becomes what the attributes give, or the most accesses that any region has, if that is more.
+    ``nr_samples`` becomes what the attributes give, or the most accesses that any region has, if that is more. Raises
+    VadamonError where regions are empty, overlap or are not sorted, before anything is written.
     """
+    for snapshot in snapshots:
+        _check(snapshot, source)
     target_ids = dict.fromkeys(snapshot.target_id for snapshot in snapshots)
     most = max((int(snapshot.nr_accesses.max(initial=0)) for snapshot in snapshots), default=0)
     start_ns = min((snapshot.start_ns for snapshot in snapshots), default=0)
@@ -35,6 +39,16 @@ def write_imported(snapshots: Sequence[Snapshot], attrs: Attrs, path: str | os.P
         start_ns=start_ns,
         start_wall_ns=start_ns,
     )
-    with RecordingWriter(path, header) as writer:
+    with RecordingWriter(path, header, live=False) as writer:
         for snapshot in snapshots:
             writer.write_snapshot(replace(snapshot, nr_samples=max(attrs.max_nr_samples, most)))
+
+
+def _check(snapshot: Snapshot, source: str) -> None:
+    in_order = (snapshot.start < snapshot.end).all() and (snapshot.end[:-1] <= snapshot.start[1:]).all()
+    fits = 0 <= snapshot.target_id < 1 << 64 and 0 <= snapshot.start_ns <= snapshot.end_ns < 1 << 63
+    if not in_order or not fits:
+        what = "times or the target are out of bounds" if in_order else "regions are empty, overlap or are not sorted"
+        raise VadamonError(
+            f"{source} makes no sense: {what} in the snapshot of {snapshot.target_id} that ends at {snapshot.end_ns} ns"
+        )

@@ -27,8 +27,8 @@ def export(recording: Recording, path: str | os.PathLike[str]) -> None:
     """
     try:
         with Path(path).open("w", encoding="ascii") as out:
-            for batch in recording.batches():
-                out.writelines(line for snapshot in batch for line in _lines(snapshot))
+            for snapshot in recording:
+                out.writelines(_lines(snapshot))
     except OSError as error:
         raise VadamonError(f"cannot write {path}: {error.strerror}") from error
 
@@ -54,7 +54,7 @@ def import_(source: str | os.PathLike[str], path: str | os.PathLike[str]) -> Non
             snapshots = list(_snapshots(file))
     except OSError as error:
         raise VadamonError(f"cannot read {source}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise VadamonError(f"{source} makes no sense: {error}") from error
     if not snapshots:
         raise VadamonError(f"{source} has no line with damon:damon_aggregated, as `perf script` prints them")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
 from vadamon.recording.batch import SnapshotBatch
+from vadamon.recording.encoding import MappingsChange
+from vadamon.recording.header import Target
 from vadamon.recording.reader import Recording
 
 _FIELDS: "list[pa.Field[Any]]" = [
@@ -31,7 +33,10 @@ SCHEMA = pa.schema(_FIELDS)
 
 
 def export_parquet(recording: Recording, path: str | os.PathLike[str]) -> None:
-    """Write one row a region: target, times, addresses, accesses, and the name of the mapping most of it lies in."""
+    """Write one row a region: target, times, addresses, accesses, and the name of the mapping most of it lies in.
+
+    The mappings are those of that time; a name is empty for memory that has none, and null where nothing is mapped.
+    """
     import pyarrow.parquet as pq
 
     _write(recording, path, lambda file: pq.ParquetWriter(file, SCHEMA, compression="zstd"))
@@ -58,21 +63,48 @@ def _write(
 
 
 def _batches(recording: Recording) -> Iterator[pa.RecordBatch]:
+    histories: dict[int, _History] = {}
     for batch in recording.batches():
-        for target_id, snapshots in batch.by_target():
-            yield _rows(recording, target_id, snapshots)
+        target_id = int(batch.target_id[0])
+        if target_id not in histories:
+            histories[target_id] = _History(recording.of(target_id).mappings_history())
+        for mappings, snapshots in histories[target_id].parts(batch):
+            yield _rows(recording, recording.target(target_id), mappings, snapshots)
 
 
-def _rows(recording: Recording, target_id: int, batch: SnapshotBatch) -> pa.RecordBatch:
+class _History:
+    """The mappings of a target as time goes on."""
+
+    def __init__(self, changes: Iterator[MappingsChange]) -> None:
+        self._changes = changes
+        first = next(changes, None)
+        self._mappings = first.mappings if first else Mappings()
+        self._next = next(changes, None)
+
+    def parts(self, batch: SnapshotBatch) -> Iterator[tuple[Mappings, SnapshotBatch]]:
+        """Yield the snapshots that have the same mappings, with these; batches have to come in the order of time."""
+        begin = 0
+        while self._next is not None:
+            end = begin + int(np.searchsorted(batch.end_ns[begin:], self._next.time_ns))
+            if end > begin:
+                yield self._mappings, batch.between(begin, end)
+            begin = end
+            if begin == len(batch):
+                return
+            self._mappings, self._next = self._next.mappings, next(self._changes, None)
+        yield self._mappings, batch.between(begin, len(batch))
+
+
+def _rows(recording: Recording, target: Target, mappings: Mappings, batch: SnapshotBatch) -> pa.RecordBatch:
     sizes = np.diff(batch.offsets)
     wall = recording.wall_ns(0)
     n = len(batch.start)
-    mappings = recording.mappings.get(target_id, Mappings())
-    names = np.array([*mappings.name, None], dtype=object)  # the last one for regions in no mapping
+    # File names may be any bytes, and text may not. The last one is for regions in no mapping.
+    names = np.array([*(os.fsencode(name).decode(errors="replace") for name in mappings.name), None], dtype=object)
     return pa.record_batch(
         [
-            pa.array(np.full(n, target_id, dtype=np.uint64)),
-            pa.array(np.full(n, recording.target(target_id).pid, dtype=np.int64)),
+            pa.array(np.full(n, target.target_id, dtype=np.uint64)),
+            pa.array(np.full(n, target.pid, dtype=np.int64)),
             pa.array(np.repeat(batch.start_ns + wall, sizes)).cast(SCHEMA.field("start_time").type),
             pa.array(np.repeat(batch.end_ns + wall, sizes)).cast(SCHEMA.field("end_time").type),
             pa.array(batch.start),

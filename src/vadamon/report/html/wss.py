@@ -22,7 +22,7 @@ def draw(wss: WorkingSet) -> Section:
         wss.target,
         describe_wss(wss),
         [_over_time(wss, names), _spread(wss, names), *([_by_mapping(wss, names[0])] if wss.names else [])],
-        ["p50: half of the snapshots have less. Unknown regions, of no valid sample, are in no working set."],
+        ["p50: half of the time it is less. Unknown regions, of no valid sample, are in no working set."],
         [
             Table("Percentiles over snapshots", percentile_titles(wss), percentile_rows(wss)),
             Table("By mapping, mean over time", ("mapping", *names), mapping_rows(wss)),

@@ -32,7 +32,7 @@ def print_wss(console: Console, wss: WorkingSet) -> None:
     )
     console.print("Working set: memory found accessed in so many samples of a snapshot", style="bold")
     print_table(console, percentile_titles(wss), percentile_rows(wss), name_column=0)
-    console.print("p50: half of the snapshots have less; p0 and p100: the least and the most.\n")
+    console.print("p50: half of the time it is less; p0 and p100: the least and the most.\n")
     _print_over_time(console, wss)
     _print_by_mapping(console, wss)
     if np.nanmax(wss.unknown) > 0:
