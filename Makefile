@@ -2,15 +2,28 @@
 VENV    := .venv
 PY      := $(VENV)/bin/python
 SOURCES := $(shell find src -type f -not -name '*.pyc') pyproject.toml meson.build meson.options
+# What boots other kernels under QEMU, and what builds one (tests/vm).
+LAB_PACKAGES          := qemu-system-x86 busybox-static cpio e2fsprogs
+KERNEL_BUILD_PACKAGES := make flex bison bc libssl-dev dwarves xz-utils
 
-.PHONY: demo test lint bench accuracy build clean
+.PHONY: demo test test-vm vm-kernel lint bench bench-vm accuracy build clean
 
 demo: build
 	scripts/as-root $(VENV)/bin/vadamon demo
 
 test: build lint
 	scripts/system-packages chromium
+	scripts/system-packages $(LAB_PACKAGES)
 	scripts/as-root $(PY) -m pytest $(PYTEST_ARGS)
+
+# All tests in all kernels of the lab, under QEMU.
+test-vm: build vm-kernel
+	VADAMON_VM=all $(PY) -m pytest tests/vm $(PYTEST_ARGS)
+
+# The kernel with the idle page bitmap: about ten minutes, once.
+vm-kernel: build
+	scripts/system-packages $(LAB_PACKAGES) $(KERNEL_BUILD_PACKAGES)
+	$(PY) -m tests.vm built
 
 lint: build
 	$(VENV)/bin/ruff check .
@@ -19,6 +32,11 @@ lint: build
 
 bench: build
 	scripts/as-root $(PY) -m benchmarks
+
+# Side by side with the kernel's own DAMON, in guests: about ten minutes.
+bench-vm: build vm-kernel
+	$(PY) -m tests.vm --cpus 1 --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
+	$(PY) -m tests.vm --cpus 1 --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
 
 accuracy: build  # the tables of docs/accuracy.md
 	$(PY) -m benchmarks accuracy

@@ -27,6 +27,8 @@ class Options:
     clear_budget: float = DEFAULT_CLEAR_BUDGET
     """Share of one core that may be spent on clearing what can only be cleared all at once."""
     clock: "Clock | None" = None
+    flush_budget: float | None = None
+    """Share of its time that a target may lose to flushes of its TLB; if not given, as the backend has it."""
 
 
 Open = Callable[[Sequence[int], Attrs, Options], "Monitor"]
@@ -53,16 +55,39 @@ class Backend:
 
 
 def _open_page_table(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
-    from vadamon.address_space.page_table import PageTableAddressSpace
+    from vadamon.address_space.page_table import DEFAULT_FLUSH_BUDGET, PageTableAddressSpace
     from vadamon.monitors.live import ProcessMonitor
 
     return ProcessMonitor(
         pids,
         attrs,
-        open_space=partial(PageTableAddressSpace, clear_budget=options.clear_budget),
+        open_space=partial(
+            PageTableAddressSpace,
+            clear_budget=options.clear_budget,
+            flush_budget=options.flush_budget or DEFAULT_FLUSH_BUDGET,
+        ),
         follow_children=options.follow_children,
         clock=options.clock,
     )
+
+
+def _open_page_idle(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
+    from vadamon.address_space.page_idle import PageIdleAddressSpace
+    from vadamon.monitors.live import ProcessMonitor
+
+    return ProcessMonitor(
+        pids,
+        attrs,
+        open_space=PageIdleAddressSpace,
+        follow_children=options.follow_children,
+        clock=options.clock,
+    )
+
+
+def _open_kernel(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
+    from vadamon.monitors.kernel import KernelMonitor
+
+    return KernelMonitor(pids, attrs, follow_children=options.follow_children, clock=options.clock)
 
 
 def _open_referenced(pids: Sequence[int], attrs: Attrs, options: Options) -> "Monitor":
@@ -130,6 +155,20 @@ BACKENDS = {
             rights="CAP_BPF, CAP_PERFMON and CAP_SYS_NICE; for processes of other users CAP_SYS_PTRACE too; for memory "
             "of theirs that several processes map CAP_DAC_OVERRIDE too",
             open=_open_page_table,
+        ),
+        Backend(
+            "page-idle",
+            shows="hot and cold memory down to single pages",
+            how="read and cleared through the idle page bitmap",
+            rights="CAP_SYS_ADMIN and CAP_DAC_OVERRIDE; for processes of other users CAP_SYS_PTRACE too",
+            open=_open_page_idle,
+        ),
+        Backend(
+            "kernel",
+            shows="what the kernel's own DAMON finds",
+            how="a kdamond of our own, by sysfs and the tracepoint damon_aggregated",
+            rights="CAP_DAC_OVERRIDE, which is not much less than root",
+            open=_open_kernel,
         ),
         Backend(
             "referenced",

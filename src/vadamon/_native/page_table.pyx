@@ -175,7 +175,7 @@ cdef class PageTable:
         with nogil:
             result = page_table_scan(self._pt, &start[0] if n else NULL, &end[0] if n else NULL, n, clear, &found)
         if result == PT_NO_SCAN:
-            raise VadamonError("every page cannot be scanned on this kernel: its struct page has not 64 bytes")
+            raise VadamonError("every page cannot be scanned on this kernel: it refuses the eBPF program for that, or its struct page has not 64 bytes")
         return self._check(result), scan_result_of(found) if result == PT_OK else None
 
     @property

@@ -31,7 +31,8 @@ struct loaded {
 	pthread_mutex_t lock;
 	bool ready;
 	struct bpf_object *object;
-	struct bpf_program *probe_task, *scan_task, *read_page_structs;
+	struct bpf_program *probe_task;
+	struct bpf_program *scan_task, *read_page_structs; /* NULL where the kernel refuses them */
 	struct request *request;
 	struct probe *probes;
 	struct scan_range *scan_ranges;

@@ -210,12 +210,36 @@ static int map_memory(struct bpf_object *object, const char *name, size_t size, 
 	return *memory == MAP_FAILED ? PT_FAILED : PT_OK;
 }
 
+static struct bpf_program *find_program(struct bpf_object *object, const char *name)
+{
+	struct bpf_program *found = bpf_object__find_program_by_name(object, name);
+
+	return found && bpf_program__fd(found) >= 0 ? found : NULL;
+}
+
 static int find_programs(struct bpf_object *object)
 {
-	loaded.probe_task = bpf_object__find_program_by_name(object, "probe_task");
-	loaded.scan_task = bpf_object__find_program_by_name(object, "scan_task");
-	loaded.read_page_structs = bpf_object__find_program_by_name(object, "read_page_structs");
-	return loaded.probe_task && loaded.scan_task && loaded.read_page_structs ? PT_OK : PT_FAILED;
+	loaded.probe_task = find_program(object, "probe_task");
+	loaded.scan_task = find_program(object, "scan_task");
+	loaded.read_page_structs = find_program(object, "read_page_structs");
+	return loaded.probe_task ? PT_OK : PT_FAILED;
+}
+
+/* Load the object, and give it in *object; without the programs that scan, if so asked. */
+static int load_object(struct bpf_object **object, bool with_scan)
+{
+	struct bpf_program *each;
+	int result;
+
+	*object = bpf_object__open_mem(program, sizeof(program), NULL);
+	if (!*object)
+		return -errno;
+	bpf_object__for_each_program(each, *object)
+		bpf_program__set_autoload(each, with_scan || !strcmp(bpf_program__name(each), "probe_task"));
+	result = bpf_object__load(*object);
+	if (result)
+		bpf_object__close(*object);
+	return result;
 }
 
 static int map_memories(struct bpf_object *object)
@@ -246,15 +270,12 @@ static int load(char *error, size_t size)
 	int result;
 
 	libbpf_set_print(no_print);
-	object = bpf_object__open_mem(program, sizeof(program), NULL);
-	if (!object) {
-		say(error, size, "the eBPF program is broken: %s", strerror(errno));
-		return PT_FAILED;
-	}
-	result = bpf_object__load(object);
+	result = load_object(&object, true);
+	if (result && result != -EPERM)
+		result = load_object(&object, false); /* a verifier may take the one and not the others */
 	if (result) {
 		say(error, size, "%s", why_not_loaded(result));
-		goto failed;
+		return PT_FAILED;
 	}
 	if (find_programs(object) || map_memories(object)) {
 		say(error, size, "the eBPF program's memory cannot be mapped: %s", strerror(errno));

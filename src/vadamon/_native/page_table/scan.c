@@ -482,7 +482,7 @@ static int scan(struct page_table *pt, const uint64_t *start, const uint64_t *en
 	struct scanner *s = pt->scanner;
 	int result;
 
-	if (loaded.request->page_size_of_struct != SIZE_OF_STRUCT_PAGE)
+	if (!loaded.scan_task || !loaded.read_page_structs || loaded.request->page_size_of_struct != SIZE_OF_STRUCT_PAGE)
 		return PT_NO_SCAN;
 	if (!pt->scanning.link && view_open(pt, &pt->scanning, loaded.scan_task))
 		return PT_FAILED;

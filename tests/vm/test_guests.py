@@ -1,0 +1,75 @@
+"""Other kernels: test modules that run in guests. ``make test`` runs the short form, ``make test-vm`` all of it."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.vm import guest, kernels
+
+RUNS_ALL = os.environ.get("VADAMON_VM") == "all"
+PYTHON = str(Path(sys.prefix) / "bin/python")
+FIVE_LEVELS, FOUR_LEVELS = "max", "max,la57=off"
+
+SHORT = (
+    "tests/live/test_page_table.py::test_just_the_pages_that_are_touched_are_young",
+    "tests/live/test_page_table.py::test_young_is_what_was_touched_since_mkold_and_nothing_else",
+    "tests/live/test_scanned_pages.py::test_huge_pages_are_found_as_such_and_never_split",
+    "tests/vm/inside/test_kernel.py::test_hot_and_cold_memory_are_told_apart[True]",
+    "tests/vm/inside/test_kernel.py::TestSomebodyElses",
+    "tests/vm/inside/test_kernel.py::TestHoweverItEnds::test_by_kill_9",
+)
+PAGES = ("tests/live/test_page_table.py", "tests/live/test_scanned_pages.py", "tests/live/test_scanning.py")
+HOT_AND_COLD = ("tests/live/test_accuracy.py",)
+PAGE_IDLE = ("tests/vm/inside/test_page_idle.py", *HOT_AND_COLD)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Test modules in one guest."""
+
+    name: str
+    kernel: str
+    tests: tuple[str, ...]
+    cpu: str = FIVE_LEVELS
+    backend: str = "page-table"
+    is_short: bool = False
+
+
+RUNS = (
+    Run("short", "6.12", SHORT, is_short=True),
+    Run("the kernel's DAMON", "6.12", ("tests/vm/inside/test_kernel.py", "tests/vm/inside/test_nothing_left.py")),
+    Run("page-idle", kernels.BUILT, PAGE_IDLE, backend="page-idle"),
+    *(
+        Run(f"{what}, {'5' if cpu == FIVE_LEVELS else '4'} levels", kernel, tests, cpu)
+        for kernel in ("6.1", "6.12")
+        for cpu in (FIVE_LEVELS, FOUR_LEVELS)
+        for what, tests in (("pages", PAGES), ("hot and cold", HOT_AND_COLD))
+    ),
+)
+
+
+def run_modules(kernel: str, tests: tuple[str, ...], cpu: str = FIVE_LEVELS, backend: str = "page-table") -> None:
+    """Run test modules in a guest, and fail with what they said where they fail."""
+    try:
+        booted = kernels.get(kernel)
+        guest.check_tools()
+    except kernels.LabError as error:
+        pytest.skip(str(error))
+    there = shlex.join([PYTHON, "-m", "pytest", "-o", "cache_dir=/tmp/cache", "--durations=5", *tests])
+    # Where places are drawn at random a monitor may miss by bad luck: tests that failed get a second chance.
+    command = ["sh", "-c", f"export VADAMON_BACKEND={backend}; {there} || {there} --last-failed"]
+    result = guest.run(booted, command, cpu=cpu, timeout_s=1500)
+    print(result.output)
+    assert result.status == 0, f"in Linux {booted.version}:\n{result.output}"
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: f"{run.kernel}: {run.name}")
+def test_in_a_guest(run):
+    if not (run.is_short or RUNS_ALL):
+        pytest.skip("make test-vm runs it")
+    run_modules(run.kernel, run.tests, run.cpu, run.backend)
