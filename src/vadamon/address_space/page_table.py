@@ -195,7 +195,7 @@ class PageTableAddressSpace:
 
     def resident(self) -> int:
         """Return how many bytes are in memory now; 0 once the process has ended."""
-        return procfs.resident(self.pid, self._tid)
+        return procfs.resident(self.pid)
 
     def generation(self) -> int:
         """Return how often the process has begun a new address space (``execve``) since it is watched."""

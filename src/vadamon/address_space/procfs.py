@@ -95,13 +95,18 @@ def command_line(pid: int) -> list[str]:
     return [os.fsdecode(word) for word in text.split(b"\0")[:-1]]
 
 
-def resident(pid: int, tid: int) -> int:
-    """Return how many bytes of a process are in memory, as a thread of it sees it; 0 where that has ended."""
+def resident(pid: int) -> int:
+    """Return how many bytes of a process are in memory, 0 where it has ended."""
+    # Once the main thread has ended, only the others tell.
+    nr_pages = _nr_resident_pages(pid) or next(map(_nr_resident_pages, threads(pid)), 0)
+    return nr_pages * _PAGE_SIZE
+
+
+def _nr_resident_pages(tid: int) -> int:
     try:
-        text = (Path("/proc") / str(pid) / "task" / str(tid) / "statm").read_bytes()
+        return int((Path("/proc") / str(tid) / "statm").read_bytes().split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return int(text.split()[1]) * _PAGE_SIZE
 
 
 def uids(pid: int) -> list[int]:

@@ -93,7 +93,7 @@ class ReferencedProcess:
 
     def resident(self) -> int:
         """Return how many bytes are in memory now; 0 once the process has ended."""
-        return procfs.resident(self.pid, self._tid)
+        return procfs.resident(self.pid)
 
     def is_alive(self) -> bool:
         """Tell whether the process still runs."""
