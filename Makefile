@@ -35,6 +35,7 @@ bench: build
 
 # Side by side with the kernel's own DAMON, in guests: about ten minutes.
 bench-vm: build vm-kernel
+	$(PY) -m tests.vm --cpus 1 --memory 2048 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 $(CURDIR)/$(PY) -m benchmarks ways
 	$(PY) -m tests.vm --cpus 1 --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
 	$(PY) -m tests.vm --cpus 1 --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
 
