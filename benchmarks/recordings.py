@@ -77,6 +77,7 @@ def make(path: Path, nr_snapshots: int, nr_regions: int) -> None:
                     end_ns=end_ns,
                     nr_samples=np.full(n, 20, np.uint32),
                     health=np.zeros((n, 6), np.uint64),
+                    resident=np.full(n, 1 << 30, np.uint64),
                     offsets=np.arange(n + 1) * nr_regions,
                     start=start.ravel().astype(np.uint64),
                     end=end.ravel().astype(np.uint64),

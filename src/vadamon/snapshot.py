@@ -31,7 +31,8 @@ class Snapshot:
     Times are nanoseconds of CLOCK_MONOTONIC. The arrays have one entry a region, sorted by address: ``start`` and
     ``end`` are uint64 byte addresses (half open), ``nr_accesses`` (out of ``nr_samples``) and ``age`` (in aggregation
     intervals; where those are tuned, in such as the run began with) are uint32, and ``unknown`` is bool: where it is
-    set no sample of this interval was valid, and ``nr_accesses`` is the last known value.
+    set no sample of this interval was valid, and ``nr_accesses`` is the last known value. ``resident`` is how many
+    bytes of the target were in memory at the end; 0 where that is not known.
     """
 
     target_id: int
@@ -44,6 +45,7 @@ class Snapshot:
     nr_samples: int
     unknown: NDArray[np.bool_]
     health: SampleHealth = SampleHealth()
+    resident: int = 0
 
     def __len__(self) -> int:
         return len(self.start)

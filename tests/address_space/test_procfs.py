@@ -1,5 +1,6 @@
 """What is read of /proc, on processes of our own."""
 
+import mmap
 import os
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def test_threads_begin_with_the_main_thread(start_target):
     threads = procfs.threads(target.pid)
     assert threads
     assert target.pid not in threads
+    assert procfs.resident(target.pid) > 1 << 20
 
 
 def test_a_process_that_is_gone_has_nothing(sleeper):
@@ -34,8 +36,17 @@ def test_a_process_that_is_gone_has_nothing(sleeper):
     assert procfs.threads(sleeper.pid) == []
     assert procfs.command_line(sleeper.pid) == []
     assert procfs.name(sleeper.pid) == "?"
+    assert procfs.resident(sleeper.pid) == 0
     assert list(procfs.children(sleeper.pid)) == []
     assert len(procfs.MapsFile().read(sleeper.pid)) == 0
+
+
+def test_resident_memory_is_what_was_touched():
+    with mmap.mmap(-1, 64 << 20) as memory:
+        before = procfs.resident(os.getpid())
+        memory.write(bytes(64 << 20))
+        # The kernel counts in lots of a few dozen pages a processor.
+        assert abs(procfs.resident(os.getpid()) - before - (64 << 20)) < 8 << 20
 
 
 def test_command_line_and_name(sleeper):

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from vadamon.monitors.coarsening import coarsen
@@ -48,6 +48,7 @@ def by_search(start, end, nr_accesses, age, unknown, nr_samples, nr_most):
 
 
 @given(regions, st.integers(1, 30))
+@example([(1, 0, age, age == 9, 0) for age in (0, 9, 1, 0, 1, 0, 0, 1, 0, 9, 0, 1, 2, 0, 9, 0)], 14)
 def test_the_least_different_are_merged_first(regions, nr_most):
     whole = arrays(regions)
     first, *_ = coarsen(*whole, 10, nr_most)

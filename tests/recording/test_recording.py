@@ -54,12 +54,14 @@ def snapshot(start: list[int], end: list[int], *, target_id: int = 7, k: int = 0
         nr_samples=20,
         unknown=np.zeros(n, np.bool_),
         health=SampleHealth(1, 2, 3, 4, 5),
+        resident=(k + 1) << 20,
     )
 
 
 def plain(s: Snapshot) -> tuple[object, ...]:
     arrays = (s.start, s.end, s.nr_accesses, s.age, s.unknown)
-    return (s.target_id, s.start_ns, s.end_ns, s.nr_samples, s.health, *((a.dtype.str, a.tolist()) for a in arrays))
+    told = (s.target_id, s.start_ns, s.end_ns, s.nr_samples, s.health, s.resident)
+    return (*told, *((a.dtype.str, a.tolist()) for a in arrays))
 
 
 def by_target(every: Iterable[tuple[object, ...]]) -> dict[object, list[tuple[object, ...]]]:
@@ -94,6 +96,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         nr_samples=draw(u32),
         unknown=np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)), np.bool_),
         health=SampleHealth(*draw(st.lists(st.integers(0, 2**64 - 1), min_size=5, max_size=5))),
+        resident=draw(st.integers(0, 2**64 - 1)),
     )
 
 

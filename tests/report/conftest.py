@@ -25,6 +25,7 @@ def recorded(tmp_path: Path) -> Callable[..., Recording]:
         mappings: Sequence[Mapping] = (),
         target_ids: Sequence[int] = (),
         lengths: Sequence[int] = (),
+        resident: Sequence[int] = (),
     ) -> Recording:
         goal = IntervalsGoal() if lengths else None
         attrs = Attrs(sample_us=50_000, aggr_us=1_000_000, min_region_size=1, intervals_goal=goal)
@@ -45,6 +46,7 @@ def recorded(tmp_path: Path) -> Callable[..., Recording]:
                         age=np.full(len(start), k, np.uint32),
                         nr_samples=20,
                         unknown=accesses < 0,
+                        resident=resident[k] if resident else 0,
                     )
                 )
         return Recording(tmp_path / "r")

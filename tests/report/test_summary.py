@@ -1,7 +1,7 @@
 """The summary, worked out by hand."""
 
 from vadamon import Mapping
-from vadamon.report.sentences import trust_lines
+from vadamon.report.sentences import size_lines, trust_lines
 from vadamon.report.summary import summaries
 
 SECOND = 1_000_000_000
@@ -32,6 +32,17 @@ def test_idle_tells_since_when(recorded):
     assert idle[1_000_000_000] == 16 * KIB
     assert idle[10_000_000_000] == 16 * KIB
     assert 60_000_000_000 not in idle or idle[60_000_000_000] == 0
+
+
+def test_resident_is_told_as_far_as_it_is_known(recorded):
+    every = [(0, 16 * KIB, 20)]
+    (found,) = summaries(recorded(every, every, every, every, resident=(8192, 12288, 4096, 0), mappings=[BIG]))
+    assert found.resident == (4096, 12288)
+    assert ("resident", "4 KiB at the end, 12 KiB at most") in size_lines(found)
+    assert found.to_dict()["resident"] == {"end": 4096, "most": 12288}
+    (found,) = summaries(recorded(every, mappings=[BIG]))
+    assert found.resident is None
+    assert "resident" not in dict(size_lines(found))
 
 
 def test_health_says_how_far_to_trust_it(recorded):

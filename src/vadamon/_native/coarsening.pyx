@@ -59,8 +59,7 @@ def first_of_groups(double[::1] size, double[:, ::1] mean, const unsigned char[:
                 heap[nr_heap] = i
                 place[i] = nr_heap
                 nr_heap += 1
-        for i in range(nr_heap // 2 - 1, -1, -1):
-            sift(i, nr_heap, heap, place, costs)
+                sift(nr_heap - 1, nr_heap, heap, place, costs)
         while left > max_nr and nr_heap:
             a = heap[0]
             b = following[a]

@@ -54,6 +54,14 @@ class ReportsVoids(Protocol):
 
 
 @runtime_checkable
+class ReportsResident(Protocol):
+    """An address space that knows how much of it is in memory. Optional beside `AddressSpace`."""
+
+    def resident(self) -> int:
+        """Return how many bytes are in memory now; 0 where there is no telling."""
+
+
+@runtime_checkable
 class ClearsAtOnce(Protocol):
     """An address space that can clear some of its memory only all at once, and now and then.
 

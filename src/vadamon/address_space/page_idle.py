@@ -87,6 +87,10 @@ class PageIdleAddressSpace:
         self._health.fill(0)
         return SampleHealth(uncleared=uncleared, unchecked=unchecked)
 
+    def resident(self) -> int:
+        """Return how many bytes are in memory now; 0 once the process has ended."""
+        return procfs.resident(self.pid)
+
     def generation(self) -> int:
         """Return how often the process has begun a new address space (``execve``) since it is watched."""
         return self._generation

@@ -8,6 +8,7 @@ from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
 
 _PF_KTHREAD = 0x00200000
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
 
 class _Stat:
@@ -92,6 +93,20 @@ def command_line(pid: int) -> list[str]:
     except (FileNotFoundError, ProcessLookupError):
         return []
     return [os.fsdecode(word) for word in text.split(b"\0")[:-1]]
+
+
+def resident(pid: int) -> int:
+    """Return how many bytes of a process are in memory, 0 where it has ended."""
+    # Once the main thread has ended, only the others tell.
+    nr_pages = _nr_resident_pages(pid) or next(map(_nr_resident_pages, threads(pid)), 0)
+    return nr_pages * _PAGE_SIZE
+
+
+def _nr_resident_pages(tid: int) -> int:
+    try:
+        return int((Path("/proc") / str(tid) / "statm").read_bytes().split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def uids(pid: int) -> list[int]:

@@ -91,6 +91,10 @@ class ReferencedProcess:
             return None
         return ReferencedBytes.from_smaps(text)
 
+    def resident(self) -> int:
+        """Return how many bytes are in memory now; 0 once the process has ended."""
+        return procfs.resident(self.pid)
+
     def is_alive(self) -> bool:
         """Tell whether the process still runs."""
         return not self._poll.poll(0)

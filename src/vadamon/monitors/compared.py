@@ -74,6 +74,10 @@ class ScannedAddressSpace:
         voids = self.scanned.voids
         return 0 if voids is None else voids.generation()
 
+    def resident(self) -> int:
+        """Return how many bytes are in memory now; 0 where there is no telling."""
+        return self.scanned.resident()
+
     def is_alive(self) -> bool:
         """Tell whether there is still an address space to look at."""
         return bool(self.scanned.address_space.is_alive())

@@ -161,4 +161,5 @@ class KernelMonitor:
             age=aggregation.age,
             nr_samples=self.attrs.max_nr_samples,
             unknown=np.zeros(len(aggregation.start), dtype=np.bool_),
+            resident=procfs.resident(target.target_id),
         )

@@ -221,4 +221,5 @@ def _snapshot(target: ReferencedTarget, nr_samples: int, threshold: int) -> Snap
         age=regions.age,
         nr_samples=nr_samples,
         unknown=regions.unknown,
+        resident=target.process.resident(),
     )

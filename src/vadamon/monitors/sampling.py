@@ -304,6 +304,7 @@ class SamplingMonitor:
                 late_samples=self._nr_late,
                 missed_samples=end - self._aggr_start - self._nr_samples,
             ),
+            resident=target.resident(),
         )
 
 

@@ -179,6 +179,7 @@ class ScanningMonitor(SamplingMonitor):
             health=replace(
                 health, late_samples=self._nr_late, missed_samples=end - self._aggr_start - self._nr_samples
             ),
+            resident=target.resident(),
         )
 
     def _bounded(self, snapshots: list[Snapshot]) -> list[Snapshot]:

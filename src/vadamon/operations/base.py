@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vadamon.address_space.base import ClearsAtOnce, ReportsVoids
+from vadamon.address_space.base import ClearsAtOnce, ReportsResident, ReportsVoids
 from vadamon.attrs import Attrs
 from vadamon.mappings import Mappings
 from vadamon.regions import Regions
@@ -41,6 +41,10 @@ class Target:
         """Of those, more than one address a region."""
         self.generation = 0
         """Generation of the address space that the regions are of."""
+
+    def resident(self) -> int:
+        """Return how many bytes are in memory now; 0 where there is no telling."""
+        return self.address_space.resident() if isinstance(self.address_space, ReportsResident) else 0
 
 
 class MonitoringOperations(Protocol):

@@ -16,9 +16,10 @@ class SnapshotBatch:
     """The n snapshots of one batch of a recording, in file order, with their m regions in all.
 
     Per snapshot: ``target_id`` (uint64[n]), ``start_ns`` and ``end_ns`` (int64[n], CLOCK_MONOTONIC), ``nr_samples``
-    (uint32[n]) and ``health`` (uint64[n, 6], in the order of the fields of `SampleHealth`). Snapshot i has the
-    regions ``offsets[i]`` to ``offsets[i + 1]`` (int64[n + 1]) of ``start`` and ``end`` (uint64[m]), ``nr_accesses``
-    and ``age`` (uint32[m]) and ``unknown`` (bool[m]). Iterating, or an index, yields a `Snapshot`.
+    (uint32[n]), ``health`` (uint64[n, 6], in the order of the fields of `SampleHealth`) and ``resident`` (uint64[n],
+    bytes, 0 where it is not known). Snapshot i has the regions ``offsets[i]`` to ``offsets[i + 1]`` (int64[n + 1]) of
+    ``start`` and ``end`` (uint64[m]), ``nr_accesses`` and ``age`` (uint32[m]) and ``unknown`` (bool[m]). Iterating, or
+    an index, yields a `Snapshot`.
     """
 
     target_id: NDArray[np.uint64]
@@ -26,6 +27,7 @@ class SnapshotBatch:
     end_ns: NDArray[np.int64]
     nr_samples: NDArray[np.uint32]
     health: NDArray[np.uint64]
+    resident: NDArray[np.uint64]
     offsets: NDArray[np.int64]
     start: NDArray[np.uint64]
     end: NDArray[np.uint64]
@@ -42,6 +44,7 @@ class SnapshotBatch:
             end_ns=np.array([s.end_ns for s in snapshots], np.int64),
             nr_samples=np.array([s.nr_samples for s in snapshots], np.uint32),
             health=np.array([astuple(s.health) for s in snapshots], np.uint64),
+            resident=np.array([s.resident for s in snapshots], np.uint64),
             offsets=_offsets(np.array([len(s) for s in snapshots], np.int64)),
             start=np.concatenate([s.start for s in snapshots]).astype(np.uint64, copy=False),
             end=np.concatenate([s.end for s in snapshots]).astype(np.uint64, copy=False),
@@ -78,6 +81,7 @@ class SnapshotBatch:
             nr_samples=int(self.nr_samples[i]),
             unknown=self.unknown[regions],
             health=SampleHealth(*self.health[i].tolist()),
+            resident=int(self.resident[i]),
         )
 
     def __iter__(self) -> Iterator[Snapshot]:
@@ -106,6 +110,7 @@ class SnapshotBatch:
             self.end_ns[first:last],
             self.nr_samples[first:last],
             self.health[first:last],
+            self.resident[first:last],
             self.offsets[first : last + 1] - self.offsets[first],
             self.start[regions],
             self.end[regions],
@@ -126,6 +131,7 @@ class SnapshotBatch:
             self.end_ns[which],
             self.nr_samples[which],
             self.health[which],
+            self.resident[which],
             _offsets(sizes[which]),
             self.start[regions],
             self.end[regions],

@@ -38,7 +38,7 @@ _LEVEL = 6  # of compression; the next that is smaller by more than a hundredth 
 _LEVEL_OF_LITTLE = 19
 _LITTLE = 1 << 14  # bytes that even this takes but 3 ms for
 _NR_HEALTH = len(fields(SampleHealth))
-_NR_NUMBERS = 4 + _NR_HEALTH  # of a snapshot
+_NR_NUMBERS = 5 + _NR_HEALTH  # of a snapshot
 # Numbers of snapshots and regions, how far addresses are shifted, and the lengths of the five streams behind this.
 _HEAD = struct.Struct("<8I")
 # The number of mappings, how far addresses and offsets are shifted, and the length of the JSON behind this.
@@ -141,7 +141,7 @@ def decode_snapshots(entry: Entry, data: bytes) -> SnapshotBatch:
         raise ValueError("a row of snapshots does not hold what it says")
     packed, codes, borders, accesses, ages = (memoryview(data)[a:b] for a, b in pairwise(ends))
     numbers = _sums(unpack(packed, n * _NR_NUMBERS).reshape(n, _NR_NUMBERS, order="F"))
-    gaps, lengths_ns, nr_samples, nr_regions, *health = numbers.T
+    gaps, lengths_ns, nr_samples, nr_regions, resident, *health = numbers.T
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(nr_regions.astype(np.int64))])
     if int(nr_regions.max(initial=0)) > m or offsets[-1] != m:
         raise ValueError("a row of snapshots does not hold what it says")
@@ -153,6 +153,7 @@ def decode_snapshots(entry: Entry, data: bytes) -> SnapshotBatch:
         end_ns=end_ns.view(np.int64),
         nr_samples=nr_samples.astype(np.uint32),
         health=np.stack(health, axis=1),
+        resident=resident.copy(),
         offsets=offsets,
         **_empty_regions(m),
     )
@@ -259,13 +260,12 @@ def _row(entry: Entry, data: bytes, hurried: bool = False) -> Row:
 
 
 def _numbers(batch: SnapshotBatch) -> NDArray[np.uint64]:
-    """Return what is said of each snapshot besides its regions: uint64[n, 9], to be told by its differences."""
+    """Return what is said of each snapshot besides its regions: uint64[n, 11], to be told by its differences."""
     start_ns, end_ns = batch.start_ns.view(np.uint64), batch.end_ns.view(np.uint64)
     before = np.concatenate([np.zeros(1, np.uint64), end_ns[:-1]])
-    numbers = np.stack(
-        [start_ns - before, end_ns - start_ns, batch.nr_samples, np.diff(batch.offsets).astype(np.uint64)], axis=1
-    )
-    return np.concatenate([numbers, batch.health], axis=1)
+    nr_regions = np.diff(batch.offsets).astype(np.uint64)
+    columns = [start_ns - before, end_ns - start_ns, batch.nr_samples, nr_regions, batch.resident]
+    return np.concatenate([np.stack(columns, axis=1), batch.health], axis=1)
 
 
 def _differences(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:

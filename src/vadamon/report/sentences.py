@@ -28,6 +28,9 @@ def size_lines(summary: Summary) -> list[tuple[str, str]]:
         ("idle for", idle or "not known: the recording is too short"),
         ("working set", f"{half} at half of the time, {most} at most, in {interval}"),
     ]
+    if summary.resident is not None:
+        last, highest = map(format_size, summary.resident)
+        lines.insert(1, ("resident", f"{last} at the end, {highest} at most"))
     if unseen := size["unknown"] + size["unmonitored"]:
         lines.append(("not known", f"{_of(unseen, mapped)}: no valid sample, or in no region"))
     return lines

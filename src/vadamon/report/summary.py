@@ -46,6 +46,7 @@ class Health:
 class Summary:
     """What the memory of one target looks like.
 
+    ``resident`` has how many bytes were in memory, at the end and at most; None where nothing told.
     ``idle`` has ``(ns, bytes)``: so much memory that was found accessed before has been idle for so long or longer.
     ``coldest`` are the mappings with the most memory that is cold or untouched, the greatest first.
     """
@@ -54,6 +55,7 @@ class Summary:
     working_set: WorkingSet
     start_ns: int
     backend: str
+    resident: tuple[int, int] | None
     idle: list[tuple[int, int]]
     coldest: list[MappingsGroup]
     health: Health
@@ -75,6 +77,7 @@ class Summary:
             "nr_snapshots": self.working_set.nr_snapshots,
             "nr_mappings": len(table.mappings),
             "mapped": int(table.sizes.sum()),
+            "resident": None if self.resident is None else dict(zip(("end", "most"), self.resident, strict=True)),
             **self.sizes(),
             "cold_after_ns": table.cold_after_ns,
             "working_set": {
@@ -105,16 +108,19 @@ def summaries(recording: Recording) -> list[Summary]:
         counters[target_id] = (
             UsageCounter(covered, mappings, attrs),
             WorkingSetCounter(covered, mappings, attrs, _NR_COLUMNS, (0.0, HOT_SHARE)),
+            _ResidentCounter(),
             _HealthCounter(attrs),
         )
     count(recording, counters)
     return [
-        _summary(recording, used.usage(), accessed.working_set(recording), health.health())
-        for used, accessed, health in counters.values()
+        _summary(recording, used.usage(), accessed.working_set(recording), resident.resident(), health.health())
+        for used, accessed, resident, health in counters.values()
     ]
 
 
-def _summary(recording: Recording, usage: Usage, working_set: WorkingSet, health: Health) -> Summary:
+def _summary(
+    recording: Recording, usage: Usage, working_set: WorkingSet, resident: tuple[int, int] | None, health: Health
+) -> Summary:
     table = tabulate(usage, recording)
     groups = sorted(table.groups(), key=_unused, reverse=True)
     return Summary(
@@ -122,6 +128,7 @@ def _summary(recording: Recording, usage: Usage, working_set: WorkingSet, health
         working_set=working_set,
         start_ns=usage.covered.start_ns,
         backend=recording.header.backend,
+        resident=resident,
         idle=_idle(usage),
         coldest=[group for group in groups[:_NR_COLDEST] if _unused(group)],
         health=health,
@@ -141,6 +148,19 @@ def _idle(usage: Usage) -> list[tuple[int, int]]:
         for step_ns in _IDLE_STEPS_NS
         if step_ns <= end_ns - usage.from_ns
     ]
+
+
+class _ResidentCounter:
+    def __init__(self) -> None:
+        self._last = self._most = 0
+
+    def add(self, batch: SnapshotBatch) -> None:
+        """Take in snapshots of one target."""
+        if len(known := batch.resident[batch.resident > 0]):
+            self._last, self._most = int(known[-1]), max(self._most, int(known.max()))
+
+    def resident(self) -> tuple[int, int] | None:
+        return (self._last, self._most) if self._most else None
 
 
 class _HealthCounter:
