@@ -1,6 +1,7 @@
 """What all monitors have in common."""
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
@@ -58,3 +59,27 @@ class Monitor(Protocol):
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None: ...
+
+
+class SnapshotIterator(ABC):
+    """What makes a `Monitor` of a generator, ``_snapshots``: an iterator, and a context manager that closes it."""
+
+    _snapshots: Generator[Snapshot]
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of all targets; there are no more snapshots."""
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        return self
+
+    def __next__(self) -> Snapshot:
+        return next(self._snapshots)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -3,9 +3,7 @@
 import contextlib
 import os
 import select
-from collections.abc import Generator, Iterator, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Generator, Sequence
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from vadamon.attrs import Attrs
 from vadamon.clock import Clock, MonotonicClock
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
+from vadamon.monitors.base import SnapshotIterator
 from vadamon.monitors.damon_sysfs import MIN_REGION_SIZE, Kdamond
 from vadamon.monitors.damon_trace import Aggregation, EventParser, Trace, tracefs
 from vadamon.snapshot import Snapshot
@@ -48,7 +47,7 @@ class KernelTarget:
         os.close(self._pidfd)
 
 
-class KernelMonitor:
+class KernelMonitor(SnapshotIterator):
     """Monitors processes with a kdamond of our own, and yields a snapshot of each aggregation, as other monitors do.
 
     The regions and their counters are the kernel's, as its tracepoint damon:damon_aggregated tells them; where tracefs
@@ -91,20 +90,6 @@ class KernelMonitor:
         self._start_ns = self._clock.now_ns()
         self._parser = EventParser(self._kdamond.thread_id)
         self._snapshots = self._run()
-
-    def __iter__(self) -> Iterator[Snapshot]:
-        return self
-
-    def __next__(self) -> Snapshot:
-        return next(self._snapshots)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def thread_id(self) -> int:

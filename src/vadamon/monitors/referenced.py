@@ -3,9 +3,7 @@
 import contextlib
 import time
 import warnings
-from collections.abc import Generator, Iterator, Sequence
-from types import TracebackType
-from typing import Self
+from collections.abc import Generator, Sequence
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from vadamon.attrs import Attrs
 from vadamon.clock import Clock, MonotonicClock
 from vadamon.errors import VadamonError, VadamonWarning
 from vadamon.mappings import Mappings
+from vadamon.monitors.base import SnapshotIterator
 from vadamon.regions import Regions
 from vadamon.snapshot import Snapshot
 from vadamon.units import format_duration
@@ -73,7 +72,7 @@ class ReferencedTarget:
         regions.unknown = referenced.unknown
 
 
-class ReferencedMonitor:
+class ReferencedMonitor(SnapshotIterator):
     """Monitors whole mappings of processes, by how many of their bytes are used in each aggregation interval.
 
     An iterator of `Snapshot`, as other monitors are; ``target_id`` is the pid. Regions are the mappings. Of a region
@@ -120,20 +119,6 @@ class ReferencedMonitor:
         except BaseException:
             self.close()
             raise
-
-    def __iter__(self) -> Iterator[Snapshot]:
-        return self
-
-    def __next__(self) -> Snapshot:
-        return next(self._snapshots)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def stop(self) -> None:
         """End the window under way within a tenth of a second, or at once where the clock's sleep ends early."""

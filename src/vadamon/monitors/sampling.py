@@ -2,14 +2,13 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vadamon.attrs import Attrs
 from vadamon.clock import Clock
+from vadamon.monitors.base import SnapshotIterator
 from vadamon.monitors.tuning import IntervalsTuner
 from vadamon.operations.base import MonitoringOperations, Target
 from vadamon.regions import Regions, scale_counts
@@ -18,7 +17,7 @@ from vadamon.snapshot import SampleHealth, Snapshot
 _NEVER_NS = 1 << 63
 
 
-class SamplingMonitor:
+class SamplingMonitor(SnapshotIterator):
     """Monitors targets by sampling one address a region, and yields their snapshots.
 
     An iterator of `Snapshot`: one for each live target at the end of each aggregation interval, in the order of the
@@ -81,20 +80,6 @@ class SamplingMonitor:
         self._last_nr_regions = 0
 
         self._snapshots = self._run()
-
-    def __iter__(self) -> Iterator[Snapshot]:
-        return self
-
-    def __next__(self) -> Snapshot:
-        return next(self._snapshots)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def stop(self) -> None:
         """End after the sample under way, without it where the clock's sleep ends early.
