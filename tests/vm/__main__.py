@@ -1,6 +1,7 @@
 """``python -m tests.vm KERNEL COMMAND...``: run a command in a guest as if it ran here."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def main() -> int:
     parser.add_argument("kernel", choices=kernels.NAMES)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing is left in /tmp
     try:
         kernel = kernels.get(given.kernel)
         if not given.command:

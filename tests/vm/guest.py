@@ -1,6 +1,7 @@
 """Run a command in a guest: another kernel, this checkout and this Python."""
 
 import contextlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -117,7 +118,9 @@ def _boot(
 @contextlib.contextmanager
 def _follow(output: Path) -> Iterator[None]:
     """Show what is written to a file while it is."""
-    tail = subprocess.Popen(["tail", "-n", "+1", "-s", "0.2", "-F", output], stderr=subprocess.DEVNULL)
+    tail = subprocess.Popen(
+        ["tail", f"--pid={os.getpid()}", "-n", "+1", "-s", "0.2", "-F", output], stderr=subprocess.DEVNULL
+    )
     try:
         yield
     finally:
