@@ -33,7 +33,8 @@ ROUNDS = int(os.environ.get("VADAMON_ROUNDS", "5"))
 SETTLING_S = 4.0  # regions are coarse at first
 MEASURED_S = 5.0
 ALONE_S = 2.5
-RAN = 0.9  # of the time, or what is found cannot be told from what the process did not do
+# Of the time, or what is found cannot be told from what the process did not do.
+RAN = 0.9 if len(os.sched_getaffinity(0)) > 1 else 0.5
 CLEAR_REFS = r"""
 import re, sys, time
 pid, start, interval = sys.argv[1], sys.argv[2], float(sys.argv[3])
