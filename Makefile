@@ -12,7 +12,7 @@ demo: build
 	scripts/as-root $(VENV)/bin/vadamon demo
 
 test: build lint
-	scripts/system-packages file  # which damo looks at files with
+	scripts/system-packages file less  # damo needs them
 	scripts/system-packages chromium
 	scripts/system-packages $(LAB_PACKAGES)
 	scripts/as-root $(PY) -m pytest $(PYTEST_ARGS)
