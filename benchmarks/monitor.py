@@ -47,12 +47,13 @@ def cost(path: Path, kind: str, nr_regions: int | None) -> tuple[float, float, f
         begin, begin_cpu = time.monotonic_ns(), processor_ns(recorder.pid)
         time.sleep(SECONDS - SETTLING_S - 1)
         share = (processor_ns(recorder.pid) - begin_cpu) / (time.monotonic_ns() - begin)
+        resident = peak_resident_mib(recorder.pid)
         _, status, usage = os.wait4(recorder.pid, 0)
     recorder.returncode = os.waitstatus_to_exitcode(status)
     assert recorder.returncode == 0, recorder.stderr.read()
     start = usage.ru_utime + usage.ru_stime - share * SECONDS
     mean = statistics.mean(len(s) for s in list(vadamon.open(path))[20:])
-    return share, start, usage.ru_maxrss / 1024, f"{mean:.0f}"
+    return share, start, resident, f"{mean:.0f}"
 
 
 def print_costs(path: Path) -> None:
@@ -67,6 +68,12 @@ def print_costs(path: Path) -> None:
 
 def processor_ns(pid: int) -> int:
     return int((Path("/proc") / str(pid) / "schedstat").read_text().split()[0])
+
+
+def peak_resident_mib(pid: int) -> float:
+    """Return the most that a process had in memory so far; its ``ru_maxrss`` would be ours where we had more."""
+    status = (Path("/proc") / str(pid) / "status").read_text()
+    return int(status.partition("\nVmHWM:")[2].split()[0]) / 1024
 
 
 def slow_down(area: Area, start: "Callable[[int], subprocess.Popen[str]]") -> tuple[float, float]:

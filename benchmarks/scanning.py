@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.monitor import VADAMON, processor_ns, slow_down
+from benchmarks.monitor import VADAMON, peak_resident_mib, processor_ns, slow_down
 from vadamon.address_space.page_table import PageTableAddressSpace
 from vadamon.monitors.working_set import WorkingSetMeter
 from vadamon.ranges import union
@@ -121,10 +121,9 @@ def print_monitor(path: Path) -> None:
                 begin, begin_cpu = time.monotonic_ns(), processor_ns(recorder.pid)
                 time.sleep(10)
                 share = (processor_ns(recorder.pid) - begin_cpu) / (time.monotonic_ns() - begin)
+                resident = peak_resident_mib(recorder.pid)
                 recorder.terminate()
-                _, status, usage = os.wait4(recorder.pid, 0)
-                recorder.returncode = os.waitstatus_to_exitcode(status)
-            resident = usage.ru_maxrss / 1024
+                recorder.wait()
             print(f"| {' '.join(options)} | {kind} | {100 * share:.1f} % | {resident:.0f} MiB |", flush=True)
 
 

@@ -1,5 +1,6 @@
 """Draw a heatmap with characters: addresses go down, time goes across."""
 
+import textwrap
 from itertools import pairwise
 
 import numpy as np
@@ -97,7 +98,9 @@ def _print_legend(console: Console, heatmap: Heatmap) -> None:
     legend.append(f"  {_UNKNOWN} unknown (no valid sample)  blank: no region")
     console.print(legend)
     if sizes:
-        console.print(describe_cells(sizes, heatmap.column_ns))
+        # Wrapped here, as rich leaves blanks at the ends of lines.
+        for line in textwrap.wrap(describe_cells(sizes, heatmap.column_ns), console.width):
+            console.print(line)
     console.print()
 
 
