@@ -305,6 +305,33 @@ class TestVoids:
         assert r.unknown.tolist() == [False, False, False, False, True]
         check_well_formed(r)
 
+    @given(st.data())
+    def test_samples_of_one_page_count_as_the_first_of_them(self, data):
+        pages = data.draw(st.lists(st.sampled_from([0, 4096, 8192, 2 << 20]), max_size=20))
+        # Addresses that lie close together often share a page, of whatever size the first of it is said to be.
+        addresses = sorted(data.draw(st.integers(0, 8 << 20)) for _ in pages)
+        accessed, void = (data.draw(st.lists(st.booleans(), min_size=len(pages), max_size=len(pages))) for _ in range(2))
+        r = Regions.from_ranges([(i, i + 1) for i in range(len(pages))])
+        r.count(
+            np.array(accessed, dtype=bool),
+            np.array(void, dtype=bool),
+            (np.array(addresses, dtype=np.uint64), np.array(pages, dtype=np.uint64)),
+        )
+        page = [address // max(size, 1) * max(size, 1) for address, size in zip(addresses, pages, strict=True)]
+        first = list(range(len(page)))
+        for i in range(1, len(page)):
+            if page[i] == page[i - 1]:
+                first[i] = first[i - 1]
+        assert r.nr_valid.tolist() == [int(not void[i]) for i in first]
+        assert r.nr_accesses.tolist() == [int(accessed[i] and not void[i]) for i in first]
+
+    def test_what_does_not_fit_is_refused(self):
+        r = Regions.from_ranges([(0, 1), (1, 2)])
+        with pytest.raises(ValueError, match="unequal"):
+            r.count(np.array([True]))
+        with pytest.raises(ValueError, match="unequal"):
+            r.count(np.array([True, True]), np.array([False]))
+
     @given(st.integers(1, 100), st.data())
     def test_scaled_counts_round_to_the_nearest(self, out_of, data):
         count, nr_samples = data.draw(st.integers(0, out_of)), data.draw(st.integers(1, 1000))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vadamon._native import regions as _native
+from vadamon._native import sampling as _sampling
 
 _LARGEST_SIZE = 2**64 - 1
 
@@ -66,16 +67,26 @@ class Regions:
         """Return the sum of the sizes of all regions, in bytes."""
         return int((self.end - self.start).sum())
 
-    def count(self, accessed: NDArray[np.bool_], void: NDArray[np.bool_] | None = None) -> None:
-        """Count one sample of each region: ``accessed`` (bool[n]), but nothing where ``void`` (bool[n]) is set."""
-        if void is None:
-            self.nr_accesses += accessed
-            self.nr_valid += np.uint32(1)
-        else:
-            valid = ~void
-            self.nr_valid += valid
-            valid &= accessed
-            self.nr_accesses += valid
+    def count(
+        self,
+        accessed: NDArray[np.bool_],
+        void: NDArray[np.bool_] | None = None,
+        pages: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None,
+    ) -> None:
+        """Count one sample of each region: ``accessed`` (bool[n]), but nothing where ``void`` (bool[n]) is set.
+
+        With ``pages``, the addresses that were looked at (uint64[n], sorted) and the sizes of the pages they lie in
+        (uint64[n]), all samples in the same page count as the first of them does.
+        """
+        addresses, page_sizes = pages or (None, None)
+        _sampling.count(
+            accessed.view(np.uint8),
+            None if void is None else void.view(np.uint8),
+            addresses,
+            page_sizes,
+            self.nr_accesses,
+            self.nr_valid,
+        )
 
     def fill_voids(self, nr_samples: int) -> None:
         """Make ``nr_accesses`` a number out of ``nr_samples``, whatever samples were void.

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vadamon import Attrs, Mapping, Mappings, Regions, SampleHealth
+from vadamon._native import sampling
 from vadamon.operations.base import Target
 from vadamon.operations.vaddr import VirtualAddressOperations, apply_three_regions, evenly_split, three_regions
 
@@ -353,6 +354,20 @@ class TestOperations:
             seen.append(target.sampling_addresses)
         assert np.array_equal(target.address_space.old, seen)
         assert np.all(np.std(np.array(seen) % PAGE, axis=0) > PAGE / 5)
+
+    @given(st.integers(0, 1 << 32), st.lists(st.integers(1, 1 << 56), max_size=20))
+    def test_they_are_those_that_numpy_would_draw(self, seed, sizes):
+        end = np.cumsum(np.array(sizes, dtype=np.uint64), dtype=np.uint64)
+        start = end - np.array(sizes, dtype=np.uint64)
+        ours, numpy = np.random.default_rng(seed), np.random.default_rng(seed)
+        for _ in range(2):
+            expected = numpy.integers(start, end, dtype=np.uint64)
+            assert np.array_equal(sampling.pick(ours.bit_generator, start, end), expected)
+
+    def test_there_is_no_address_in_an_empty_range(self):
+        one = np.ones(1, dtype=np.uint64)
+        with pytest.raises(ValueError, match="empty"):
+            sampling.pick(np.random.default_rng(1).bit_generator, one, one)
 
     def test_accesses_are_counted(self):
         space = Space((0, 2), (4, 6), (8, 10))

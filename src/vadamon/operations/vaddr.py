@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon._native import sampling
 from vadamon.address_space.base import AddressSpace
 from vadamon.attrs import Attrs
 from vadamon.operations.base import Target
@@ -113,17 +114,6 @@ def _pairs(start: NDArray[np.uint64], end: NDArray[np.uint64]) -> list[tuple[int
     return list(zip(start.tolist(), end.tolist(), strict=True))
 
 
-def _first_of_page(addresses: NDArray[np.uint64], page_sizes: NDArray[np.uint64]) -> NDArray[np.intp] | None:
-    """Return for each of the sorted addresses the index of the first one in the same page; None if all are alone."""
-    page = addresses & -np.maximum(page_sizes, 1)
-    repeats = page[1:] == page[:-1]
-    if not repeats.any():
-        return None
-    first = np.arange(len(addresses))
-    first[1:][repeats] = 0
-    return np.maximum.accumulate(first)
-
-
 class VirtualAddressOperations:
     """The hooks for targets whose ``address_space`` is an `AddressSpace`.
 
@@ -166,12 +156,12 @@ class VirtualAddressOperations:
     def prepare_access_checks(self, target: Target, rng: np.random.Generator) -> None:
         """Pick a random sampling address in each region, and clear the accessed bits of their pages."""
         regions = target.regions
-        target.sampling_addresses = rng.integers(regions.start, regions.end, dtype=np.uint64)
+        target.sampling_addresses = sampling.pick(rng.bit_generator, regions.start, regions.end)
         space: AddressSpace = target.address_space
         space.mkold(target.sampling_addresses)
         if target.extra is not None and (nr_extra := target.extra.nr_extra_checks()):
             target.extra_addresses = [
-                rng.integers(regions.start, regions.end, dtype=np.uint64) for _ in range(nr_extra)
+                sampling.pick(rng.bit_generator, regions.start, regions.end) for _ in range(nr_extra)
             ]
 
     def check_accesses(self, target: Target) -> None:
@@ -186,11 +176,7 @@ class VirtualAddressOperations:
             self._begin(target)
             return
         void = None if target.voids is None else target.voids.voids()
-        first = _first_of_page(target.sampling_addresses, target.page_sizes)
-        if first is not None:
-            accessed = accessed[first]
-            void = None if void is None else void[first]
-        target.regions.count(accessed, void)
+        target.regions.count(accessed, void, (target.sampling_addresses, target.page_sizes))
         if target.extra is not None and target.extra_addresses:
             for addresses in target.extra_addresses:
                 target.regions.count(*target.extra.young_extra(addresses))
