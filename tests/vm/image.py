@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tempfile
 import time
 from collections.abc import Iterable
@@ -46,6 +47,7 @@ def root_image() -> Path:
         image.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache()) as folder:
             root, made = Path(folder) / "root", Path(folder) / "image"
+            _compile_plugins()
             _fill(root, site)
             _make_file_system(root, made)
             made.rename(image)
@@ -62,17 +64,22 @@ def _forget_unused(images: Path) -> None:
 
 
 def initramfs(folder: Path, command: str) -> Path:
-    """Write the initramfs: busybox, the init, the checkout, and the shell ``command`` to run; return its path."""
+    """Write the initramfs: busybox, the init, the checkout, and the shell ``command`` to run; return its path.
+
+    The checkout is in an archive of its own, which keeps the times of files: by these Python knows compiled modules, and
+    to compile them anew takes a guest half a minute.
+    """
     root = folder / "initramfs"
     (root / "bin").mkdir(parents=True)
     shutil.copy(_busybox(), root / "bin/busybox")
     shutil.copy(INIT, root / "init")
     (root / "init").chmod(0o755)
-    fresh = root / "fresh"
     installed = Path(vadamon.__file__).parent
-    for path in (*(CHECKOUT / part for part in PARTS), installed, *installed.parent.glob("vadamon-*.dist-info")):
-        _copy(path, fresh)
-    (fresh / "command").write_text(command)
+    # Only this format rounds times down, as Python does.
+    with tarfile.open(root / "fresh.tar", "w", format=tarfile.GNU_FORMAT) as fresh:
+        for path in (*(CHECKOUT / part for part in PARTS), installed, *installed.parent.glob("vadamon-*.dist-info")):
+            fresh.add(path)
+    (root / "command").write_text(command)
     archive = folder / "initramfs.cpio"
     names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
     with archive.open("wb") as output:
@@ -87,13 +94,20 @@ def _busybox() -> Path:
 
 
 def _copy(source: Path, root: Path) -> None:
-    """Copy a file or a folder to the same path below ``root``."""
+    """Copy a file to the same path below ``root``."""
     target = root / source.relative_to("/")
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", "*.pyi"))
-    else:
-        shutil.copy(source, target)
+    shutil.copy(source, target)
+
+
+def _compile_plugins() -> None:
+    """Have pytest keep what it makes of its plugins' modules: it rewrites them, which takes a guest half a minute."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with tempfile.TemporaryDirectory() as folder:
+        test = Path(folder) / "test_nothing.py"
+        test.write_text("import hypothesis.strategies\n")
+        command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "--rootdir", folder, test]
+        subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
 
 
 def _fill(root: Path, site: Path) -> None:
