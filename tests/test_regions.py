@@ -310,7 +310,8 @@ class TestVoids:
         pages = data.draw(st.lists(st.sampled_from([0, 4096, 8192, 2 << 20]), max_size=20))
         # Addresses that lie close together often share a page, of whatever size the first of it is said to be.
         addresses = sorted(data.draw(st.integers(0, 8 << 20)) for _ in pages)
-        accessed, void = (data.draw(st.lists(st.booleans(), min_size=len(pages), max_size=len(pages))) for _ in range(2))
+        flags = st.lists(st.booleans(), min_size=len(pages), max_size=len(pages))
+        accessed, void = data.draw(flags), data.draw(flags)
         r = Regions.from_ranges([(i, i + 1) for i in range(len(pages))])
         r.count(
             np.array(accessed, dtype=bool),

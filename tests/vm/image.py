@@ -66,8 +66,8 @@ def _forget_unused(images: Path) -> None:
 def initramfs(folder: Path, command: str) -> Path:
     """Write the initramfs: busybox, the init, the checkout, and the shell ``command`` to run; return its path.
 
-    The checkout is in an archive of its own, which keeps the times of files: by these Python knows compiled modules, and
-    to compile them anew takes a guest half a minute.
+    The checkout is in an archive of its own, which keeps the times of files: by these Python knows compiled modules,
+    and to compile them anew takes a guest half a minute.
     """
     root = folder / "initramfs"
     (root / "bin").mkdir(parents=True)

@@ -1,7 +1,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-def pick(bit_generator: np.random.BitGenerator, start: NDArray[np.uint64], end: NDArray[np.uint64]) -> NDArray[np.uint64]: ...
+def pick(
+    bit_generator: np.random.BitGenerator, start: NDArray[np.uint64], end: NDArray[np.uint64]
+) -> NDArray[np.uint64]: ...
 def count(
     accessed: NDArray[np.uint8],
     void: NDArray[np.uint8] | None,
