@@ -1,11 +1,15 @@
+from dataclasses import astuple
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vadamon import Attrs, Mapping, Mappings, Regions, SampleHealth
+from vadamon.address_space.base import Rounds, Stage
 from vadamon.attrs import IntervalsGoal
-from vadamon.clock import VirtualClock
+from vadamon.clock import MonotonicClock, VirtualClock
 from vadamon.monitors.sampling import SamplingMonitor
 from vadamon.operations import get
 from vadamon.operations.base import Target
@@ -644,6 +648,112 @@ class TestEnd:
             seen.append(grid(world, s))
             break
         assert [*seen, grid(world, next(m))] == [(0, 100), (100, 200)]
+
+
+class WorldOfRounds(World, MonotonicClock):
+    """A world whose virtual time is taken for this machine's, so that address spaces may sleep by themselves."""
+
+
+class SelfSamplingProcess(AwkwardProcess):
+    """A process whose samples are taken without the monitor; ``left`` tells of each round at which stage to leave it."""
+
+    def __init__(self, world, left, **areas):
+        super().__init__(world, **areas)
+        self.left = iter(left)
+        self.nr_taken = 0
+
+    def rounds(self, regions, rng, schedule):
+        nr_samples = nr_late = 0
+        now = last = tick = schedule.now
+        stage, addresses = Stage.BETWEEN, None
+        while now < schedule.end:
+            tick = max(now, self.tick(schedule)) + 1
+            due_ns = schedule.start_ns + tick * schedule.sample_ns
+            if due_ns > schedule.until_ns:
+                break
+            addresses = rng.integers(regions.start, regions.end, dtype=np.uint64)
+            stage = next(self.left, Stage.BETWEEN)
+            if stage == Stage.PICKED:
+                break
+            self.mkold(addresses)
+            before = self.nr_execs
+            if stage == Stage.PREPARED:
+                break
+            self.world.sleep_until_ns(due_ns)
+            if not self.alive or self.nr_execs != before:
+                stage = Stage.PREPARED
+                break
+            nr_late += self.world.now_ns() - due_ns > schedule.sample_ns // 2
+            accessed, page_sizes = self.young(addresses)
+            regions.count(accessed, self.voids(), (addresses, page_sizes))
+            nr_samples += 1
+            last = tick
+            now = max(tick, self.tick(schedule))
+        self.nr_taken += nr_samples
+        return Rounds(stage, addresses, nr_samples, nr_late, last, tick, now)
+
+    def tick(self, schedule):
+        return (self.world.now_ns() - schedule.start_ns) // schedule.sample_ns
+
+
+class TestRounds:
+    """Samples that the address space takes by itself: nothing in what comes out tells who took them."""
+
+    ATTRS = {"update_us": 250_000}
+
+    def run(self, world, process, nr=12, **attrs):
+        process.void_pages, process.void_from_ms = (MMAP[0] + 210, 40), 150
+        process.at_ms = {
+            330: lambda: setattr(process, "hot", (MMAP[0] + 600, 50)),
+            512: lambda: process.map((HEAP, MMAP, (0x750000, 30), STACK)),
+            777: lambda: process.execve((HEAP, (0x600000, 500), STACK)),
+            1120: process.exit,
+        }
+        world.oversleep_ms = {35: 3, 60: 12, 195: 1, 395: 60, 640: 30}
+        m = monitor(world, process, **self.ATTRS, **attrs)
+        return [[v.tolist() if isinstance(v, np.ndarray) else v for v in astuple(snapshot)] for snapshot in m]
+
+    @given(st.lists(st.sampled_from([*[Stage.BETWEEN] * 4, Stage.PICKED, Stage.PREPARED]), max_size=200))
+    def test_they_are_those_that_the_monitor_would_take(self, left):
+        expected = self.run(world := World(), AwkwardProcess(world))
+        process = SelfSamplingProcess(WorldOfRounds(), left)
+        assert self.run(process.world, process) == expected
+        assert len(expected) == 12
+        assert process.nr_taken > 50
+
+    def test_they_are_tuned(self):
+        goal = {"intervals_goal": IntervalsGoal()}
+        expected = self.run(world := World(), AwkwardProcess(world), **goal)
+        process = SelfSamplingProcess(WorldOfRounds(), ())
+        assert self.run(process.world, process, **goal) == expected
+        assert process.nr_taken > 50
+
+    def test_the_last_interval_is_cut_short(self):
+        process = SelfSamplingProcess(WorldOfRounds(), ())
+        m = monitor(process.world, process)
+        m.duration_ns = 257 * MS
+        assert [grid(process.world, s) for s in m] == [(0, 100), (100, 200), (200, 255)]
+
+    def test_stop_is_heard_soon(self):
+        """However long the aggregation interval is."""
+        process = SelfSamplingProcess(WorldOfRounds(), ())
+        m = monitor(process.world, process, aggr_us=10_000_000)
+        process.at_ms = {1000: m.stop}
+        (s,) = m
+        assert 1000 <= grid(process.world, s)[1] <= 1105
+        assert process.nr_taken > 150
+
+    def test_several_targets_are_sampled_together(self):
+        world = WorldOfRounds()
+        processes = [SelfSamplingProcess(world, ()) for _ in range(2)]
+        take(monitor(world, *processes), 4)
+        assert [p.nr_taken for p in processes] == [0, 0]
+        assert processes[0].checked_at_ms == processes[1].checked_at_ms
+
+    def test_not_in_virtual_time(self):
+        process = SelfSamplingProcess(World(), ())
+        take(monitor(process.world, process), 2)
+        assert process.nr_taken == 0
 
 
 class TestNumberOfRegions:

@@ -364,11 +364,6 @@ class TestOperations:
             expected = numpy.integers(start, end, dtype=np.uint64)
             assert np.array_equal(sampling.pick(ours.bit_generator, start, end), expected)
 
-    def test_there_is_no_address_in_an_empty_range(self):
-        one = np.ones(1, dtype=np.uint64)
-        with pytest.raises(ValueError, match="empty"):
-            sampling.pick(np.random.default_rng(1).bit_generator, one, one)
-
     def test_accesses_are_counted(self):
         space = Space((0, 2), (4, 6), (8, 10))
         target = self.begun(space, min_region_size=1)

@@ -1,11 +1,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon.address_space.base import Schedule
+from vadamon.regions import Regions
+
 NEEDS_CLEAR_REFS: int
 UNCLEARED: int
 UNCHECKED: int
 OK: int
 GONE: int
+MAX_ROUND_REGIONS: int
 CHANGED: int
 
 class ScanResult:
@@ -33,6 +37,17 @@ class PageTable:
         page_size: NDArray[np.uint64],
         unprepared: bool = False,
     ) -> int: ...
+    def rounds(
+        self,
+        regions: Regions,
+        bit_generator: np.random.BitGenerator,
+        schedule: Schedule,
+        clear_refs_from_ns: int,
+        addresses: NDArray[np.uint64],
+        voids: NDArray[np.uint8],
+        accessed: NDArray[np.uint8],
+        page_size: NDArray[np.uint64],
+    ) -> tuple[int, int, int, int, int, int, NDArray[np.int64]]: ...
     def scan(
         self, start: NDArray[np.uint64], end: NDArray[np.uint64], clear: bool
     ) -> tuple[int, ScanResult | None]: ...

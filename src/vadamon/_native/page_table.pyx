@@ -1,8 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Accessed bits of another process: one native call prepares all samples, one checks them. The GIL is not held."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
+from numpy.random cimport bitgen_t
 
 import numpy as np
 
@@ -27,7 +29,8 @@ cdef extern from "page_table/page_table.h" nogil:
     page_table *page_table_open(int pid, int tid, double flush_budget, char *error, size_t size)
     void page_table_close(page_table *pt)
     int page_table_attach(page_table *pt, int tid, char *error, size_t size)
-    int page_table_mkold(page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids, mkold_summary *summary)
+    int page_table_mkold(page_table *pt, const uint64_t *addresses, size_t n, bint may_clear_refs, uint8_t *voids,
+                         mkold_summary *summary)
     struct young:
         const uint64_t *addresses
         size_t n
@@ -36,6 +39,35 @@ cdef extern from "page_table/page_table.h" nogil:
         uint64_t *page_size
         bint unprepared
     int page_table_young(page_table *pt, const young *young)
+    enum stage:
+        BETWEEN_ROUNDS "BETWEEN"
+        ROUND_PICKED "PICKED"
+        ROUND_PREPARED "PREPARED"
+    enum:
+        MAX_ROUND_REGIONS_ "MAX_ROUND_REGIONS"
+    struct rounds:
+        size_t n
+        const uint64_t *region_start
+        const uint64_t *region_end
+        uint32_t *nr_accesses
+        uint32_t *nr_valid
+        bitgen_t *rng
+        uint64_t start_ns
+        uint64_t sample_ns
+        int64_t now
+        int64_t end
+        uint64_t until_ns
+        uint64_t clear_refs_from_ns
+        uint64_t *addresses
+        uint64_t *page_sizes
+        uint8_t *voids
+        uint8_t *accessed
+        uint32_t nr_samples
+        uint32_t nr_late
+        int64_t last
+        int64_t due
+        uint64_t nr_void[5]
+    stage page_table_rounds(page_table *pt, rounds *rounds)
     struct run:
         pass
     struct runs:
@@ -60,6 +92,13 @@ cdef extern from "page_table/page_table.h" nogil:
 NEEDS_CLEAR_REFS = VOID_REFS
 UNCLEARED = VOID_UNCLEARED
 UNCHECKED = VOID_UNCHECKED
+
+# Stages of a round.
+BETWEEN = BETWEEN_ROUNDS
+PICKED = ROUND_PICKED
+PREPARED = ROUND_PREPARED
+
+MAX_ROUND_REGIONS = MAX_ROUND_REGIONS_
 
 OK = PT_OK
 GONE = PT_GONE
@@ -140,7 +179,7 @@ cdef class PageTable:
             raise ValueError("arrays of unequal length")
         if n:
             with nogil:
-                result = page_table_mkold(self._pt, &addresses[0], n, &voids[0], &self._summary)
+                result = page_table_mkold(self._pt, &addresses[0], n, False, &voids[0], &self._summary)
         return self._check(result)
 
     def young(self, const uint64_t[::1] addresses, uint8_t[::1] voids, uint8_t[::1] accessed, uint64_t[::1] page_size,
@@ -160,6 +199,49 @@ cdef class PageTable:
             with nogil:
                 result = page_table_young(self._pt, &check)
         return self._check(result)
+
+    def rounds(
+        self,
+        regions,
+        object bit_generator,
+        schedule,
+        uint64_t clear_refs_from_ns,
+        uint64_t[::1] addresses,
+        uint8_t[::1] voids,
+        uint8_t[::1] accessed,
+        uint64_t[::1] page_size,
+    ):
+        """Take samples of ``regions`` (1 to `MAX_ROUND_REGIONS`), and count them, by a ``base.Schedule``.
+
+        Returns ``(stage, nr_samples, nr_late, last, due, now, nr_void)``; a round under way has its addresses and voids in
+        the arrays. ``nr_void`` is int64[5], by reason.
+        """
+        cdef const uint64_t[::1] start = regions.start, end = regions.end
+        cdef uint32_t[::1] nr_accesses = regions.nr_accesses, nr_valid = regions.nr_valid
+        cdef size_t n = start.shape[0]
+        cdef rounds r
+        cdef stage found
+        self._check_open()
+        for length in (end.shape[0], nr_accesses.shape[0], nr_valid.shape[0], addresses.shape[0], voids.shape[0],
+                       accessed.shape[0], page_size.shape[0]):
+            if <size_t>length != n:
+                raise ValueError("arrays of unequal length")
+        if not 0 < n <= MAX_ROUND_REGIONS_:
+            raise ValueError(f"{n} regions, not 1 to {MAX_ROUND_REGIONS_}")
+        r.n = n
+        r.region_start, r.region_end = &start[0], &end[0]
+        r.nr_accesses, r.nr_valid = &nr_accesses[0], &nr_valid[0]
+        r.rng = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+        r.start_ns, r.sample_ns = schedule.start_ns, schedule.sample_ns
+        r.now, r.end, r.until_ns = schedule.now, schedule.end, schedule.until_ns
+        r.clear_refs_from_ns = clear_refs_from_ns
+        r.addresses, r.page_sizes, r.voids, r.accessed = &addresses[0], &page_size[0], &voids[0], &accessed[0]
+        r.nr_samples = r.nr_late = 0
+        r.last = r.due = schedule.now
+        r.nr_void = [0, 0, 0, 0, 0]
+        with nogil:
+            found = page_table_rounds(self._pt, &r)
+        return found, r.nr_samples, r.nr_late, r.last, r.due, r.now, np.array(r.nr_void, dtype=np.int64)
 
     def scan(self, const uint64_t[::1] start, const uint64_t[::1] end, bint clear):
         """Look at every page of ranges (sorted), and with ``clear`` clear those that are young.

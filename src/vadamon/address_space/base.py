@@ -1,12 +1,14 @@
 """What monitoring operations need of an address space."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from enum import IntEnum
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vadamon.mappings import Mappings
+from vadamon.regions import Regions
 from vadamon.snapshot import SampleHealth
 
 
@@ -76,6 +78,58 @@ class ClearsAtOnce(Protocol):
         """Check addresses (uint64[n], sorted) that no `mkold` prepared, after `young`; n as in the round.
 
         Returns ``(accessed: bool[n], void: bool[n])``.
+        """
+
+
+class Stage(IntEnum):
+    """How far a round of samples is, one sample of each region."""
+
+    BETWEEN = 0
+    """None is under way."""
+    PICKED = 1
+    """Its addresses are picked: `AddressSpace.mkold` comes next."""
+    PREPARED = 2
+    """Their pages are cleared: the sleep, or what is left of it, and `AddressSpace.young` come next."""
+
+
+class Schedule(NamedTuple):
+    """When samples are due. Tick k is ``start_ns + k * sample_ns`` of CLOCK_MONOTONIC."""
+
+    start_ns: int
+    sample_ns: int
+    now: int
+    """The last tick whose time has come."""
+    end: int
+    """No sample begins at this tick, or after it."""
+    until_ns: int
+    """None is under way after this time."""
+
+
+class Rounds(NamedTuple):
+    """What came of samples that an address space has taken by itself."""
+
+    stage: Stage
+    """Of the round that it has left to the caller; its addresses are ``addresses`` (uint64[n])."""
+    addresses: NDArray[np.uint64]
+    nr_samples: int
+    nr_late: int
+    """Of these, checked more than half a sample interval after they were due."""
+    last: int
+    """The tick of the last one; where there is none, the ``now`` of the schedule."""
+    due: int
+    """Where the stage is PREPARED, the tick at which the one under way is due."""
+    now: int
+    """The last tick whose time has come."""
+
+
+@runtime_checkable
+class SamplesByItself(Protocol):
+    """An address space that can take samples without coming back to Python for each. Optional beside `AddressSpace`."""
+
+    def rounds(self, regions: Regions, rng: np.random.Generator, schedule: Schedule) -> Rounds:
+        """Take samples of ``regions``, and `Regions.count` them, until the schedule ends or one needs the caller.
+
+        A sample needs the caller where anything has to be done for it that is rare; a signal ends the sleep too.
         """
 
 

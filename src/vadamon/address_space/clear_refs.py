@@ -9,6 +9,7 @@ from pathlib import Path
 
 DEFAULT_CLEAR_BUDGET = 0.05
 """Share of one core."""
+_NEVER_NS = (1 << 64) - 1
 
 
 class ClearRefsBudget:
@@ -28,9 +29,15 @@ class ClearRefsBudget:
         self._budget = budget
         self._next_ns = 0
 
+    def due_ns(self) -> int:
+        """Return from when on the next clearing may be paid for, by the monotonic clock."""
+        if self._budget == 1:
+            return 0
+        return self._next_ns if self._budget > 0 else _NEVER_NS
+
     def is_due(self, now_ns: int) -> bool:
         """Tell whether a clearing may be paid for at this time of the monotonic clock."""
-        return self._budget > 0 and (self._budget == 1 or now_ns >= self._next_ns)
+        return now_ns >= self.due_ns()
 
     def spend(self, cost_ns: int, now_ns: int, share: float) -> None:
         """Note a clearing that cost this much processor time; ``share`` of the samples needed it."""

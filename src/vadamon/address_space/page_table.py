@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from vadamon import ranges
 from vadamon.address_space import procfs
-from vadamon.address_space.base import Scan
+from vadamon.address_space.base import Rounds, Scan, Schedule, Stage
 from vadamon.address_space.clear_refs import DEFAULT_CLEAR_BUDGET, ClearRefsBudget, ClearRefsFile
 from vadamon.errors import VadamonError
 from vadamon.mappings import Mappings
+from vadamon.regions import Regions
 from vadamon.snapshot import SampleHealth
 
 if TYPE_CHECKING:
@@ -111,6 +112,22 @@ class PageTableAddressSpace:
             return False
         self._budget.spend(cost_ns, now_ns, share)
         return True
+
+    def rounds(self, regions: Regions, rng: np.random.Generator, schedule: Schedule) -> Rounds:
+        """Take samples of ``regions``, and count them, until the schedule ends or one needs the caller."""
+        n = len(regions)
+        addresses = np.empty(n, dtype=np.uint64)
+        if not 0 < n <= self._native.MAX_ROUND_REGIONS:
+            return Rounds(Stage.BETWEEN, addresses, 0, 0, *[schedule.now] * 3)
+        if n != len(self._voids):
+            self._resize(n)
+        self._extra_checks = 0
+        stage, nr_samples, nr_late, last, due, now, nr_void = self._page_table.rounds(
+            *(regions, rng.bit_generator, schedule, self._budget.due_ns()),
+            *(addresses, self._voids, self._accessed, self._page_size),
+        )
+        self._health += nr_void
+        return Rounds(Stage(stage), addresses, nr_samples, nr_late, last, due, now)
 
     def scan(self, start: NDArray[np.uint64], end: NDArray[np.uint64], *, clear: bool = True) -> Scan:
         """Look at every page of the ranges ``[start, end)`` (uint64[n], sorted).

@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon.address_space.base import Schedule, Stage
 from vadamon.attrs import Attrs
-from vadamon.clock import Clock
+from vadamon.clock import Clock, MonotonicClock
 from vadamon.monitors.base import SnapshotIterator
 from vadamon.monitors.tuning import IntervalsTuner
-from vadamon.operations.base import MonitoringOperations, Target
+from vadamon.operations.base import MonitoringOperations, TakesRounds, Target
 from vadamon.regions import Regions, scale_counts
 from vadamon.snapshot import SampleHealth, Snapshot
 
 _NEVER_NS = 1 << 63
+_LONGEST_ROUNDS_NS = 100_000_000
 
 
 class SamplingMonitor(SnapshotIterator):
@@ -49,6 +51,7 @@ class SamplingMonitor(SnapshotIterator):
         self.targets = list(targets)
         self.attrs = attrs
         self._operations = operations
+        self._rounds = operations if isinstance(operations, TakesRounds) and isinstance(clock, MonotonicClock) else None
         self._clock = clock
         self._rng = rng
         self.duration_ns: int | None = None
@@ -63,6 +66,8 @@ class SamplingMonitor(SnapshotIterator):
         self._aggr_ticks = attrs.max_nr_samples
         self._update_ticks = attrs.update_us // attrs.sample_us
         self._now = 0  # the last tick whose time has come
+        self._due = 0  # the tick of the sample under way
+        self._checked = 0  # and of the last one
         self._next_update = self._update_ticks
         self._end_ns = _NEVER_NS
 
@@ -126,13 +131,17 @@ class SamplingMonitor(SnapshotIterator):
         self._start_ns = clock.now_ns()
         if self.duration_ns is not None:
             self._end_ns = self._start_ns + self.duration_ns
-        checked = 0
         snapshots: list[Snapshot] = []
         while self.targets:
-            for target in self.targets:
-                operations.prepare_access_checks(target, rng)
-            self._is_prepared = True
-            tick = self._next_tick(self._now)
+            if not snapshots and self._take_rounds():
+                snapshots = self._end_intervals()
+                continue
+            if not self._is_prepared:
+                for target in self.targets:
+                    operations.prepare_access_checks(target, rng)
+                self._is_prepared = True
+                self._due = self._next_tick(self._now)
+            tick = self._due
             # Only now, so that the time it takes whoever gets them does not shorten the time that is sampled.
             yield from snapshots
 
@@ -142,32 +151,58 @@ class SamplingMonitor(SnapshotIterator):
             if woken_ns >= self._end_ns:
                 self._stopping = True
             is_late = woken_ns - due_ns > self._sample_ns // 2
-            snapshots = self._drop_ended(checked)
+            snapshots = self._drop_ended(self._checked)
             if not self.targets:
                 break
             if self._stopping and woken_ns < due_ns:
                 # The sleep was cut short: this sample has seen less than its time, and is none.
-                snapshots += self._aggregate(self.targets, checked) if self._nr_samples else []
+                snapshots += self._aggregate(self.targets, self._checked) if self._nr_samples else []
                 break
             for target in self.targets:
                 operations.check_accesses(target)
             self._is_prepared = False
             self._count_sample(tick, is_late)
-            checked = tick
+            self._checked = tick
 
             self._now = self._ticks_passed(tick)
             if self._stopping:
                 snapshots += self._aggregate(self.targets, tick)
                 break
-            snapshots += self._end_aggregation()
-            if self._now >= self._next_update:
-                for target in self.targets:
-                    operations.update(target)
-                self.look_for_targets()
-                self._now = self._ticks_passed(self._now)
-                self._next_update = self._now - self._now % self._update_ticks + self._update_ticks
-                snapshots += self._end_aggregation()  # the update may have taken its time
+            snapshots += self._end_intervals()
         yield from snapshots
+
+    def _take_rounds(self) -> bool:
+        """Take samples in one call of the operations, where they can; tell whether an interval ends now.
+
+        Only within an aggregation interval that has begun. A sample may be left under way, to be gone on with.
+        """
+        if self._rounds is None or not self._nr_samples or len(self.targets) != 1 or self._stopping:
+            return False
+        end = min(self._aggr_start + self._aggr_ticks, self._next_update)
+        # As long as it does not come back nobody can be heard who calls `stop`.
+        until_ns = min(self._clock.now_ns() + _LONGEST_ROUNDS_NS, self._end_ns - 1)
+        schedule = Schedule(self._start_ns, self._sample_ns, self._now, end, until_ns)
+        done = self._rounds.rounds(self.targets[0], self._rng, schedule)
+        self._nr_samples += done.nr_samples
+        self._nr_late += done.nr_late
+        if done.nr_samples:
+            self._checked = done.last
+        self._now = done.now
+        self._is_prepared = done.stage != Stage.BETWEEN
+        self._due = done.due if done.stage == Stage.PREPARED else self._next_tick(self._now)
+        return self._now >= end
+
+    def _end_intervals(self) -> list[Snapshot]:
+        """End the aggregation and the update interval, where their ends have come; return the snapshots."""
+        snapshots = self._end_aggregation()
+        if self._now >= self._next_update:
+            for target in self.targets:
+                self._operations.update(target)
+            self.look_for_targets()
+            self._now = self._ticks_passed(self._now)
+            self._next_update = self._now - self._now % self._update_ticks + self._update_ticks
+            snapshots += self._end_aggregation()  # the update may have taken its time
+        return snapshots
 
     def _next_tick(self, now: int) -> int:
         """Return the tick of the next sample, when tick ``now`` has passed."""

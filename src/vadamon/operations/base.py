@@ -1,11 +1,11 @@
 """What the monitoring loop asks of a kind of memory (``struct damon_operations``)."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vadamon.address_space.base import ClearsAtOnce, ReportsResident, ReportsVoids
+from vadamon.address_space.base import ClearsAtOnce, ReportsResident, ReportsVoids, Rounds, SamplesByItself, Schedule
 from vadamon.attrs import Attrs
 from vadamon.mappings import Mappings
 from vadamon.regions import Regions
@@ -39,6 +39,8 @@ class Target:
         """The address space, if it can check more addresses than were prepared."""
         self.extra_addresses: list[NDArray[np.uint64]] = []
         """Of those, more than one address a region."""
+        self.by_itself: SamplesByItself | None = address_space if isinstance(address_space, SamplesByItself) else None
+        """The address space, if it can take samples by itself."""
         self.generation = 0
         """Generation of the address space that the regions are of."""
 
@@ -70,3 +72,17 @@ class MonitoringOperations(Protocol):
 
     def cleanup(self, target: Target) -> None:
         """Let go of the target. Called once, however monitoring ended."""
+
+
+@runtime_checkable
+class TakesRounds(Protocol):
+    """Operations that can take several samples in one call, where time is CLOCK_MONOTONIC.
+
+    Optional beside `MonitoringOperations`.
+    """
+
+    def rounds(self, target: Target, rng: np.random.Generator, schedule: Schedule) -> Rounds:
+        """Take samples until the schedule ends, or one needs the caller; none where the target does not allow it.
+
+        Of a sample that is left under way, `MonitoringOperations.prepare_access_checks` is done.
+        """

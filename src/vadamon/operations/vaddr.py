@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vadamon._native import sampling
-from vadamon.address_space.base import AddressSpace
+from vadamon.address_space.base import AddressSpace, Rounds, Schedule, Stage
 from vadamon.attrs import Attrs
 from vadamon.operations.base import Target
 from vadamon.regions import Regions, check_ranges, range_arrays
@@ -157,12 +157,32 @@ class VirtualAddressOperations:
         """Pick a random sampling address in each region, and clear the accessed bits of their pages."""
         regions = target.regions
         target.sampling_addresses = sampling.pick(rng.bit_generator, regions.start, regions.end)
+        self._clear(target, rng)
+
+    def _clear(self, target: Target, rng: np.random.Generator) -> None:
+        """Clear the accessed bits of the pages at the sampling addresses."""
+        regions = target.regions
         space: AddressSpace = target.address_space
         space.mkold(target.sampling_addresses)
         if target.extra is not None and (nr_extra := target.extra.nr_extra_checks()):
             target.extra_addresses = [
                 sampling.pick(rng.bit_generator, regions.start, regions.end) for _ in range(nr_extra)
             ]
+
+    def rounds(self, target: Target, rng: np.random.Generator, schedule: Schedule) -> Rounds:
+        """Take whole samples, as `prepare_access_checks` and `check_accesses` do, where the address space can.
+
+        Of a sample that it leaves under way, `prepare_access_checks` is done. Subclasses with hooks of their own for a
+        sample need one for this too.
+        """
+        if target.by_itself is None:
+            return Rounds(Stage.BETWEEN, target.sampling_addresses, 0, 0, *[schedule.now] * 3)
+        done = target.by_itself.rounds(target.regions, rng, schedule)
+        if done.stage != Stage.BETWEEN:
+            target.sampling_addresses = done.addresses
+        if done.stage == Stage.PICKED:
+            self._clear(target, rng)
+        return done
 
     def check_accesses(self, target: Target) -> None:
         """Count the accesses since `prepare_access_checks`; void samples count neither way.

@@ -632,7 +632,7 @@ static void pace(struct page_table *pt, uint64_t begin_ns, uint64_t spent_ns)
 	pt->last_ns = begin_ns;
 }
 
-static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids,
+static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, bool may_clear_refs, uint8_t *voids,
 		 struct mkold_summary *summary)
 {
 	bool search = pt->round < pt->search_until || pt->round % SEARCH_ROUNDS == 0;
@@ -647,6 +647,8 @@ static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uin
 		for (size_t i = 0; i < nr; i++)
 			prepare(pt, addresses, n, first + i, loaded.probes[i].found, voids, summary);
 	}
+	if (may_clear_refs && summary->refs_young)
+		return PT_CLEAR_REFS;
 	begin_ns = now_ns();
 	clear_ranges(pt, addresses, n, voids);
 	flush_ns = now_ns() - begin_ns;
@@ -657,7 +659,7 @@ static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uin
 	return PT_OK;
 }
 
-int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids,
+int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n, bool may_clear_refs, uint8_t *voids,
 		     struct mkold_summary *summary)
 {
 	int result;
@@ -667,7 +669,7 @@ int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n,
 	if (keep_addresses(pt, addresses, n))
 		return PT_FAILED;
 	pthread_mutex_lock(&loaded.lock);
-	result = mkold(pt, addresses, n, voids, summary);
+	result = mkold(pt, addresses, n, may_clear_refs, voids, summary);
 	pthread_mutex_unlock(&loaded.lock);
 	if (result != PT_OK)
 		pt->nr = 0;

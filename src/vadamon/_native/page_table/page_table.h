@@ -21,6 +21,7 @@ enum page_table_error {
 	PT_GONE = -1,    /* this thread has no address space (any more) */
 	PT_CHANGED = -2, /* it has another one than before */
 	PT_FAILED = -3,  /* see error */
+	PT_CLEAR_REFS = -5, /* clear_refs is needed first */
 	PT_NO_SCAN = -4, /* this kernel refuses the programs that scan, or its struct page is not one that they can read */
 };
 
@@ -39,7 +40,8 @@ struct page_table *page_table_open(pid_t pid, pid_t tid, double flush_budget, ch
 void page_table_close(struct page_table *pt);
 int page_table_attach(struct page_table *pt, pid_t tid, char *error, size_t size);
 
-int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n, uint8_t *voids,
+/* With `may_clear_refs`, PT_CLEAR_REFS where there are young pages that only that clears: nothing was cleared then. */
+int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n, bool may_clear_refs, uint8_t *voids,
 		     struct mkold_summary *summary);
 /*
  * One check of n samples: `voids` goes in as mkold left it, all three arrays come out. `unprepared` are addresses that no
@@ -55,6 +57,42 @@ struct young {
 };
 
 int page_table_young(struct page_table *pt, const struct young *young);
+
+/* How far a round of samples is. */
+enum stage {
+	BETWEEN,  /* none is under way */
+	PICKED,   /* its addresses are picked, and to be cleared */
+	PREPARED, /* and they are cleared, but not checked */
+};
+
+#define MAX_ROUND_REGIONS 1024
+
+/* Rounds of samples of n regions. */
+struct rounds {
+	size_t n; /* no more than MAX_ROUND_REGIONS */
+	const uint64_t *region_start, *region_end;
+	uint32_t *nr_accesses, *nr_valid; /* counted up */
+	struct bitgen *rng;
+
+	/* Tick k is at start_ns + k * sample_ns of CLOCK_MONOTONIC. */
+	uint64_t start_ns, sample_ns;
+	int64_t now;                 /* the last tick that has passed; comes out as the last round left it */
+	int64_t end;                 /* no round begins at this one */
+	uint64_t until_ns;           /* none is under way beyond this time */
+	uint64_t clear_refs_from_ns; /* when clear_refs may be used: by the caller, in the round that needs it */
+
+	/* Room for what is found, n each; of a round that is under way they hold how far it is. */
+	uint64_t *addresses, *page_sizes;
+	uint8_t *voids, *accessed;
+
+	/* What comes out, beside counts. */
+	uint32_t nr_samples, nr_late;
+	int64_t last;        /* the tick of the last sample */
+	int64_t due;         /* and of that of the round that was begun last */
+	uint64_t nr_void[5]; /* samples of regions, by void_reason */
+};
+
+enum stage page_table_rounds(struct page_table *pt, struct rounds *rounds);
 
 /* Pages alike, one after the other; sorted by address. */
 struct run {

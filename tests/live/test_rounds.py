@@ -1,0 +1,138 @@
+"""Samples that the page-table address space takes by itself."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from tests.live.conftest import MIB
+from vadamon import Regions
+from vadamon.address_space.base import Schedule, Stage
+from vadamon.address_space.page_table import PageTableAddressSpace
+from vadamon.workload import Area, Sweep, Workload
+
+PAGE = 4096
+MS = 1_000_000
+
+
+def pieces(start, size, nr):
+    """``nr`` regions of ``size`` bytes, one after the other."""
+    return Regions.from_ranges([(start + i * size, start + (i + 1) * size) for i in range(nr)])
+
+
+def schedule(nr, sample_ms=5, begin_ns=None):
+    """``nr`` samples from now on."""
+    return Schedule(begin_ns or time.monotonic_ns(), sample_ms * MS, 0, nr, time.monotonic_ns() + 60_000 * MS)
+
+
+@pytest.mark.parametrize("kind", ["private", "huge"])
+def test_hot_pages_are_counted_and_cold_ones_are_not(kind):
+    area = Area("a", kind=kind, size=64 * MIB, patterns=[Sweep(offset=16 * MIB, length=16 * MIB)])
+    with Workload([area]) as workload, PageTableAddressSpace(workload.pid, flush_budget=1) as space:
+        regions = pieces(workload.areas["a"].start, 2 * MIB, 32)
+        done = space.rounds(regions, np.random.default_rng(1), schedule(100))
+    assert done.stage == Stage.BETWEEN
+    assert done.now >= 100 >= done.last
+    assert 50 <= done.nr_samples <= done.last  # some may be missed on a busy machine
+    hot = np.arange(32) // 8 == 1
+    assert regions.nr_accesses[~hot].max() == 0
+    assert regions.nr_accesses[hot].min() > 0.6 * done.nr_samples
+    assert regions.nr_valid.min() > 0.9 * done.nr_samples
+    assert space.take_health().failed_reads == 0
+
+
+def test_sample_after_sample_is_due_on_the_grid():
+    begin_ns = time.monotonic_ns()
+    with PageTableAddressSpace(os.getpid()) as space:
+        late = Schedule(begin_ns - 1000 * MS, 5 * MS, 0, 220, begin_ns + 60_000 * MS)
+        done = space.rounds(pieces(0x10000, PAGE, 3), np.random.default_rng(1), late)
+    # what has passed before the beginning is missed
+    assert 1 <= done.nr_samples <= 20
+    assert time.monotonic_ns() >= begin_ns + 100 * MS
+
+
+def test_none_is_under_way_after_the_time_that_is_set():
+    begin_ns = time.monotonic_ns()
+    with PageTableAddressSpace(os.getpid()) as space:
+        regions = pieces(0x10000, PAGE, 3)
+        until = Schedule(begin_ns, 20 * MS, 0, 1000, begin_ns + 50 * MS)
+        done = space.rounds(regions, np.random.default_rng(1), until)
+    assert (done.stage, done.nr_samples <= 2, done.last <= 2) == (Stage.BETWEEN, True, True)
+    assert regions.nr_valid.tolist() == [done.nr_samples] * 3
+
+
+def test_a_signal_leaves_a_sample_prepared():
+    rng = np.random.default_rng(1)
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        with PageTableAddressSpace(os.getpid()) as space:
+            regions = pieces(0x10000, PAGE, 3)
+            main = threading.main_thread().ident
+            threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGUSR1)).start()
+            begin = time.monotonic()
+            done = space.rounds(regions, rng, schedule(3, sample_ms=30_000))
+            assert time.monotonic() - begin < 20
+            assert (done.stage, done.nr_samples, done.due) == (Stage.PREPARED, 0, 1)
+            assert (regions.start <= done.addresses).all() and (done.addresses < regions.end).all()
+            assert regions.nr_valid.tolist() == [0] * 3
+            assert not space.young(done.addresses)[0].any()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_what_clear_refs_has_to_clear_is_left_to_the_caller_when_that_may_be_paid_for():
+    area = Area("a", kind="shared", size=8 * MIB, patterns=[Sweep(length=8 * MIB, period_us=1000)])
+    with Workload([area]) as workload:
+        regions = pieces(workload.areas["a"].start, MIB, 8)
+        rng = np.random.default_rng(1)
+        time.sleep(0.1)
+        with PageTableAddressSpace(workload.pid, clear_budget=1) as space:
+            done = space.rounds(regions, rng, schedule(20))
+            assert (done.stage, done.nr_samples) == (Stage.PICKED, 0)
+            space.mkold(done.addresses)
+            time.sleep(0.05)
+            accessed, _ = space.young(done.addresses)
+            assert not space.voids().any()
+            assert accessed.any()
+        with PageTableAddressSpace(workload.pid, clear_budget=0) as space:
+            done = space.rounds(regions, rng, schedule(20))
+            assert done.stage == Stage.BETWEEN
+            assert done.nr_samples > 0
+            assert regions.nr_valid.tolist() == [0] * 8
+            assert space.take_health().uncleared == 8 * done.nr_samples
+
+
+def test_shared_memory_that_is_idle_needs_no_clearing():
+    area = Area("a", kind="shared", size=8 * MIB)
+    with Workload([area]) as workload, PageTableAddressSpace(workload.pid, clear_budget=1) as space:
+        regions = pieces(workload.areas["a"].start, MIB, 8)
+        rng = np.random.default_rng(1)
+        space.mkold(regions.start)
+        if (left := space.rounds(regions, rng, schedule(1))).stage == Stage.PICKED:
+            space.mkold(left.addresses)  # still young from when it was made
+        done = space.rounds(regions, rng, schedule(20))
+    assert done.stage == Stage.BETWEEN
+    assert regions.nr_valid.tolist() == [done.nr_samples + left.nr_samples] * 8
+    assert not regions.nr_accesses.any()
+
+
+def test_a_process_that_has_ended_is_left_to_the_caller():
+    with Workload([Area("a", size=MIB)]) as workload:
+        space = PageTableAddressSpace(workload.pid)
+        regions = pieces(workload.areas["a"].start, MIB, 1)
+    with space:
+        done = space.rounds(regions, np.random.default_rng(1), schedule(20))
+        assert (done.stage, done.nr_samples) == (Stage.PICKED, 0)
+        space.mkold(done.addresses)
+        assert not space.is_alive()
+
+
+@pytest.mark.parametrize("nr_regions", [0, 1025])
+def test_as_many_regions_as_fit_in_one_call(nr_regions):
+    with PageTableAddressSpace(os.getpid()) as space:
+        done = space.rounds(pieces(0x10000, PAGE, nr_regions), np.random.default_rng(1), schedule(20))
+    assert done[0] == Stage.BETWEEN
+    assert done[2:] == (0, 0, 0, 0, 0)
