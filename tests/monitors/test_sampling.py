@@ -655,7 +655,7 @@ class WorldOfRounds(World, MonotonicClock):
 
 
 class SelfSamplingProcess(AwkwardProcess):
-    """A process whose samples are taken without the monitor; ``left`` tells of each round at which stage to leave it."""
+    """A process whose samples are taken without the monitor; ``left`` tells of each at which stage to leave it."""
 
     def __init__(self, world, left, **areas):
         super().__init__(world, **areas)
@@ -699,9 +699,7 @@ class SelfSamplingProcess(AwkwardProcess):
 class TestRounds:
     """Samples that the address space takes by itself: nothing in what comes out tells who took them."""
 
-    ATTRS = {"update_us": 250_000}
-
-    def run(self, world, process, nr=12, **attrs):
+    def run(self, world, process, **attrs):
         process.void_pages, process.void_from_ms = (MMAP[0] + 210, 40), 150
         process.at_ms = {
             330: lambda: setattr(process, "hot", (MMAP[0] + 600, 50)),
@@ -710,7 +708,7 @@ class TestRounds:
             1120: process.exit,
         }
         world.oversleep_ms = {35: 3, 60: 12, 195: 1, 395: 60, 640: 30}
-        m = monitor(world, process, **self.ATTRS, **attrs)
+        m = monitor(world, process, update_us=250_000, **attrs)
         return [[v.tolist() if isinstance(v, np.ndarray) else v for v in astuple(snapshot)] for snapshot in m]
 
     @given(st.lists(st.sampled_from([*[Stage.BETWEEN] * 4, Stage.PICKED, Stage.PREPARED]), max_size=200))
