@@ -167,7 +167,7 @@ BACKENDS = {
             "kernel",
             shows="what the kernel's own DAMON finds",
             how="a kdamond of our own, by sysfs and the tracepoint damon_aggregated",
-            rights="CAP_DAC_OVERRIDE, which is not much less than root",
+            rights="CAP_DAC_OVERRIDE, which is little less than root; for processes of other users CAP_SYS_PTRACE too",
             open=_open_kernel,
         ),
         Backend(

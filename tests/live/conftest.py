@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.vm.guest import MARK
 from vadamon import Attrs, Snapshot
 from vadamon.backends import BACKENDS, BEST, Options
 from vadamon.workload import Area, Workload
@@ -20,6 +22,8 @@ MIB = 1 << 20
 PAGE = 4096
 ACTIVE, IDLE = 6, 25
 """Bits of /proc/kpageflags."""
+SWEEP_US = 2_500 if MARK in Path("/proc/cmdline").read_text().split() else 1_000
+"""How often what is hot is touched: in each sample interval, and no oftener than that where touching is emulated."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,7 +72,7 @@ def score(
 
 
 BACKEND = BACKENDS[os.environ.get("VADAMON_BACKEND", BEST.name)]
-IS_EMULATED = "vadamon.guest" in Path("/proc/cmdline").read_text().split()
+IS_EMULATED = MARK in Path("/proc/cmdline").read_text().split()
 """Runs in a guest of tests/vm, where what flushes a TLB takes a hundred times as long as on hardware."""
 
 
@@ -109,13 +113,14 @@ def as_nobody(*capabilities: str) -> tuple[str, ...]:
     drop += [f"--inh-caps={rights}", *([f"--ambient-caps={rights}"] if capabilities else [])]
     needed = {Path(path).resolve() for path in (sys.base_prefix, sys.prefix, Path(__file__).parents[2])}
     hidden = {path: closed for path in needed if (closed := _closed_folder(path))}
+    setpriv = shutil.which("setpriv")  # by its path: busybox has one of its own, which knows less
     script = ["hold=$(mktemp -d)", "mount -t tmpfs tmpfs $hold"]
     for i, path in enumerate(hidden):
         script += [f"mkdir $hold/{i}", f"mount --bind {shlex.quote(str(path))} $hold/{i}"]
     script += [f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(folder))}" for folder in set(hidden.values())]
     for i, path in enumerate(hidden):
         script += [f"mkdir -p {shlex.quote(str(path))}", f"mount --bind $hold/{i} {shlex.quote(str(path))}"]
-    script += ["umount -l $hold", "rmdir $hold", f'exec setpriv {shlex.join(drop)} "$@"']
+    script += ["umount -l $hold", "rmdir $hold", f'exec {setpriv} {shlex.join(drop)} "$@"']
     return ("unshare", "--mount", "sh", "-ec", "; ".join(script), "sh")
 
 

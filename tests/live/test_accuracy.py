@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.live.conftest import MIB, overlap, score
+from tests.live.conftest import MIB, SWEEP_US, overlap, score
 from vadamon import Attrs
 from vadamon.workload import Area, Sweep
 
@@ -10,8 +10,8 @@ SETTLED_NS = 3_000_000_000
 
 
 def hot_area(kind, move_every_s=None):
-    """256 MiB, 32 MiB of it touched every millisecond."""
-    sweep = Sweep(offset=64 * MIB, length=32 * MIB, period_us=1_000, move_every_s=move_every_s)
+    """256 MiB, 32 MiB of it touched all the time."""
+    sweep = Sweep(offset=64 * MIB, length=32 * MIB, period_us=SWEEP_US, move_every_s=move_every_s)
     return Area("area", kind=kind, size=256 * MIB, patterns=[sweep])
 
 

@@ -127,9 +127,11 @@ def _fill(root: Path, site: Path) -> None:
     if sys.prefix != sys.base_prefix:
         _copy(Path(sys.prefix) / "pyvenv.cfg", root)
         _copy(Path(sys.prefix) / "bin/vadamon", root)
+    setpriv = Path(shutil.which("setpriv") or "/usr/bin/setpriv")
+    _copy(setpriv, root)  # busybox's knows no ambient capabilities
     modules = [path for path in root.rglob("*.so*") if not path.is_symlink()]
     extensions = Path(vadamon.__file__).parent.rglob("*.so")
-    for needed in _needed_libraries([python, *modules, *extensions]):
+    for needed in _needed_libraries([python, setpriv, *modules, *extensions]):
         if not (root / needed.relative_to("/")).exists():
             _copy(needed, root)
 

@@ -178,7 +178,8 @@ class MapsFile:
             text = b""
         except PermissionError as error:
             raise VadamonError(
-                f"process {tid} ({name(tid)}): no right to read its mappings: run as its owner or as root"
+                f"process {tid} ({name(tid)}): no right to read its mappings: "
+                "run as its owner, as root, or with CAP_SYS_PTRACE"
             ) from error
         if text != self._text:
             self._text, self._mappings = text, Mappings.from_maps(text)

@@ -128,7 +128,7 @@ def _lock(root: Path) -> int:
             "this kernel has no DAMON to be used: it needs CONFIG_DAMON_VADDR and CONFIG_DAMON_SYSFS"
         ) from error
     except PermissionError as error:
-        raise VadamonError("no right to the kernel's DAMON: run as root") from error
+        raise VadamonError("no right to the kernel's DAMON: run as root, or with CAP_DAC_OVERRIDE") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

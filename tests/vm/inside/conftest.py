@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.live.conftest import public_folder as public_folder
 from tests.vm.guest import MARK
 
 IS_GUEST = MARK in Path("/proc/cmdline").read_text().split()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import vadamon
-from tests.live.conftest import MIB, score
+from tests.live.conftest import MIB, SWEEP_US, score
 from vadamon import Attrs, VadamonError
 from vadamon.monitors import damon_trace, kernel
 from vadamon.monitors.damon_sysfs import ROOT
@@ -47,7 +47,7 @@ def nothing_is_left_behind():
 
 @pytest.fixture
 def hot_workload():
-    sweep = Sweep(offset=64 * MIB, length=32 * MIB, period_us=1_000)
+    sweep = Sweep(offset=64 * MIB, length=32 * MIB, period_us=SWEEP_US)
     with Workload([Area("area", size=256 * MIB, patterns=[sweep])]) as workload:
         yield workload
 
