@@ -31,14 +31,21 @@
 /* Bits of a young page's `found` that the eBPF program does not use. */
 #define TO_BE_PROBED (1ULL << 60) /* part of something large: its struct page alone does not tell all */
 #define SAME_FOLIO   (1ULL << 61) /* in the folio of the page before */
-#define WAS_HUGE     8ULL         /* beside the WAS_ bits in an owed page's address */
+#define WAS_HUGE     8 /* beside the other WAS_ bits of what is owed */
 
 struct young_page {
 	uint64_t address, frame, found;
 };
 
+/* Pages, one after the other, of which reclaim is owed the same: what it knew of them. */
+struct owed_run {
+	uint64_t start, end;
+	uint8_t before;
+};
+
+/* Sorted. When a scan begins all memory may be owed something, so it must not be a matter of pages. */
 struct owed {
-	uint64_t *page; /* addresses, sorted, with what reclaim knew of them in the low bits */
+	struct owed_run *run;
 	size_t nr, capacity;
 };
 
@@ -48,10 +55,10 @@ struct scanner {
 	size_t nr_young;
 
 	struct owed owed; /* by the scans before this one, */
-	size_t settled;   /* of which so many have been looked at in this one */
+	size_t settled;   /* of which so many have been looked at in this one; of the next, what is left of it */
 	struct owed next; /* by this one */
 	struct owed due;  /* to be given back now, */
-	size_t max_due;   /* no more than so many */
+	size_t max_due;   /* no more than so many pages more */
 	uint64_t last_ns;
 
 	uint64_t addresses[MAX_PROBES];
@@ -87,62 +94,104 @@ static void append_run(struct scanner *s, struct runs *runs, uint64_t start, uin
 		runs->run[runs->nr++] = (struct run){start, end, page_size};
 }
 
-static void append_owed(struct scanner *s, struct owed *owed, uint64_t page)
+static void append_owed(struct scanner *s, struct owed *owed, struct owed_run run)
 {
-	if (owed->nr == owed->capacity)
-		owed->page = grow(s, owed->page, &owed->capacity, sizeof(*owed->page));
-	if (owed->nr < owed->capacity)
-		owed->page[owed->nr++] = page;
-}
+	struct owed_run *last = owed->run + owed->nr - 1;
 
-static uint64_t page_of(uint64_t owed)
-{
-	return owed & ~(PAGE_SIZE - 1);
+	if (run.start >= run.end)
+		return;
+	if (owed->nr && last->end == run.start && last->before == run.before) {
+		last->end = run.end;
+		return;
+	}
+	if (owed->nr == owed->capacity)
+		owed->run = grow(s, owed->run, &owed->capacity, sizeof(*owed->run));
+	if (owed->nr < owed->capacity)
+		owed->run[owed->nr++] = run;
 }
 
 /*
- * A page that is owed something is young no longer: its time has come. Touching a huge page would set its accessed bit,
+ * Pages that are owed something are young no longer: their time has come. Touching a huge page would set its accessed bit,
  * and it would be taken for young: that has to wait until nobody looks any more.
  */
-static void settle(struct scanner *s, uint64_t owed)
+static void settle(struct scanner *s, struct owed_run run)
 {
-	if (owed & WAS_HUGE || s->due.nr >= s->max_due)
-		append_owed(s, &s->next, owed);
-	else
-		append_owed(s, &s->due, owed);
+	size_t nr = (run.end - run.start) / PAGE_SIZE;
+
+	if (run.before & WAS_HUGE)
+		nr = 0;
+	else if (nr > s->max_due)
+		nr = s->max_due;
+	s->max_due -= nr;
+	append_owed(s, &s->due, (struct owed_run){run.start, run.start + nr * PAGE_SIZE, run.before});
+	append_owed(s, &s->next, (struct owed_run){run.start + nr * PAGE_SIZE, run.end, run.before});
+}
+
+/* Settle what is owed to pages below an address; return what is owed to others, or NULL. */
+static struct owed_run *settle_below(struct scanner *s, uint64_t address)
+{
+	for (; s->settled < s->owed.nr; s->settled++) {
+		struct owed_run *run = s->owed.run + s->settled;
+
+		if (run->end > address) {
+			if (run->start < address)
+				settle(s, (struct owed_run){run->start, address, run->before});
+			run->start = run->start < address ? address : run->start;
+			return run;
+		}
+		settle(s, *run);
+	}
+	return NULL;
 }
 
 /* A page is about to be cleared. What it was when it was first cleared is what it is owed, however often that is done. */
-static void owe(struct scanner *s, uint64_t address, uint64_t before)
+static void owe(struct scanner *s, uint64_t address, uint8_t before)
 {
-	const struct owed *owed = &s->owed;
+	struct owed_run *run = settle_below(s, address);
 
-	while (s->settled < owed->nr && page_of(owed->page[s->settled]) < address)
-		settle(s, owed->page[s->settled++]);
-	if (s->settled < owed->nr && page_of(owed->page[s->settled]) == address)
-		append_owed(s, &s->next, owed->page[s->settled++]);
-	else
-		append_owed(s, &s->next, address | before);
+	if (run && run->start == address) {
+		before = run->before;
+		run->start += PAGE_SIZE;
+		s->settled += run->start == run->end;
+	}
+	append_owed(s, &s->next, (struct owed_run){address, address + PAGE_SIZE, before});
 }
 
-/* Give back what is due to pages that are still there: touching one that is not would bring it back. */
-static void give_back_due(struct page_table *pt, const uint64_t *due, size_t nr)
-{
+/* Pages that are looked at together before they are given back what they are owed. */
+struct batch {
 	uint64_t addresses[256];
-	const size_t batch = sizeof(addresses) / sizeof(*addresses);
+	uint8_t before[256];
+	size_t nr;
+};
 
-	for (size_t first = 0; first < nr; first += batch) {
-		size_t n = nr - first < batch ? nr - first : batch;
+/* Give it back to pages that are still there: touching one that is not would bring it back. */
+static int give_back_batch(struct page_table *pt, struct batch *batch)
+{
+	if (probe(pt, batch->addresses, batch->nr, WANT_NONE) != PT_OK)
+		return PT_FAILED;
+	for (size_t i = 0; i < batch->nr; i++)
+		give_back(pt, batch->before[i], batch->addresses[i], loaded.probes[i].found);
+	touch(pt);
+	batch->nr = 0;
+	return PT_OK;
+}
 
-		for (size_t i = 0; i < n; i++)
-			addresses[i] = page_of(due[first + i]);
-		if (probe(pt, addresses, n, WANT_NONE) != PT_OK)
-			return;
-		for (size_t i = 0; i < n; i++)
-			give_back(pt, due[first + i] & (WAS_ACTIVE | WAS_REFERENCED | WAS_YOUNG), addresses[i],
-				  loaded.probes[i].found);
-		touch(pt);
+/* Give back what is owed, to no more pages than `max`. */
+static void give_back_owed(struct page_table *pt, const struct owed *owed, size_t max)
+{
+	struct batch batch = {.nr = 0};
+
+	for (size_t i = 0; i < owed->nr; i++) {
+		const struct owed_run *run = owed->run + i;
+
+		for (uint64_t page = run->start; page < run->end && max; page += PAGE_SIZE, max--) {
+			batch.addresses[batch.nr] = page;
+			batch.before[batch.nr++] = run->before & ~WAS_HUGE;
+			if (batch.nr == 256 && give_back_batch(pt, &batch) != PT_OK)
+				return;
+		}
 	}
+	give_back_batch(pt, &batch);
 }
 
 /* Clear the ranges that are laid out; note those that the kernel refused. */
@@ -176,7 +225,7 @@ static void clear_folio(struct page_table *pt, const struct young_page *page)
 	pt->ranges[pt->nr_ranges++] = folio;
 }
 
-static uint64_t state_before(uint64_t found)
+static uint8_t state_before(uint64_t found)
 {
 	return WAS_YOUNG | (found & FOUND_ACTIVE ? WAS_ACTIVE : 0) | (found & FOUND_REFERENCED ? WAS_REFERENCED : 0) |
 	       (level_of(found) == 1 ? 0 : WAS_HUGE);
@@ -451,9 +500,8 @@ static void settle_all(struct page_table *pt)
 	struct scanner *s = pt->scanner;
 	struct owed owed = s->owed;
 
-	while (s->settled < owed.nr)
-		settle(s, owed.page[s->settled++]);
-	give_back_due(pt, s->due.page, s->due.nr);
+	settle_below(s, UINT64_MAX);
+	give_back_owed(pt, &s->due, SIZE_MAX);
 	s->owed = s->next;
 	s->next = owed;
 }
@@ -540,14 +588,14 @@ void scanner_close(struct page_table *pt)
 
 	if (s) {
 		pthread_mutex_lock(&loaded.lock);
-		give_back_due(pt, s->owed.page, s->owed.nr < MAX_GIVEN_BACK ? s->owed.nr : MAX_GIVEN_BACK);
+		give_back_owed(pt, &s->owed, MAX_GIVEN_BACK);
 		pthread_mutex_unlock(&loaded.lock);
 		free(s->result.young.run);
 		free(s->result.refs.run);
 		free(s->result.uncleared.run);
-		free(s->owed.page);
-		free(s->next.page);
-		free(s->due.page);
+		free(s->owed.run);
+		free(s->next.run);
+		free(s->due.run);
 		free(s->young);
 		free(s);
 	}
