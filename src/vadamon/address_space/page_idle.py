@@ -137,7 +137,9 @@ def _open(path: Path, flags: int) -> int:
     except FileNotFoundError as error:
         raise VadamonError(f"this kernel has no {path}: it needs CONFIG_IDLE_PAGE_TRACKING") from error
     except OSError as error:
-        raise VadamonError(f"no right to use {path}: run as root") from error
+        raise VadamonError(
+            f"no right to use {path}: run as root, or with CAP_SYS_ADMIN and CAP_DAC_OVERRIDE"
+        ) from error
 
 
 def _open_pagemap(tid: int) -> int:
@@ -145,7 +147,8 @@ def _open_pagemap(tid: int) -> int:
         return os.open(f"/proc/{tid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise VadamonError(
-            f"process {tid} ({procfs.name(tid)}): {error.filename}: {error.strerror}: run as root"
+            f"process {tid} ({procfs.name(tid)}): {error.filename}: {error.strerror}: "
+            "run as its owner, as root, or with CAP_SYS_PTRACE"
         ) from error
 
 
