@@ -5,7 +5,8 @@
  *
  *   struct page is read -> what are they? -> runs of young pages -> MADV_COLD over whole folios, neighbours as one range
  *
- * Pages that are not young cost a look at their entry, and no more.
+ * Pages that are not young cost a look at their entry, and no more. Those that were young at the scan before are known:
+ * as long as they may be written to, and are no part of a file, they are in no other process, and what they were they are.
  */
 #define _GNU_SOURCE
 #include <bpf/bpf.h>
@@ -24,17 +25,25 @@
 #define MAX_GIVEN_BACK  (1 << 20) /* on closing, about a second */
 
 #define ENTRY_PRESENT   (1ULL << 0)
+#define ENTRY_WRITABLE  (1ULL << 1)
 #define ENTRY_ACCESSED  (1ULL << 5)
 #define ENTRY_PROT_NONE (1ULL << 8)
 #define ENTRY_SPECIAL   (1ULL << 9)
 
 /* Bits of a young page's `found` that the eBPF program does not use. */
+#define IS_WRITABLE  (1ULL << 26)
+#define IS_KNOWN     (1ULL << 27)
 #define TO_BE_PROBED (1ULL << 60) /* part of something large: its struct page alone does not tell all */
 #define SAME_FOLIO   (1ULL << 61) /* in the folio of the page before */
 #define WAS_HUGE     8 /* beside the other WAS_ bits of what is owed */
 
 struct young_page {
 	uint64_t address, frame, found;
+};
+
+struct young_pages {
+	struct young_page *page;
+	size_t nr, capacity;
 };
 
 /* Pages, one after the other, of which reclaim is owed the same: what it knew of them. */
@@ -53,6 +62,9 @@ struct scanner {
 	struct scan_result result;
 	struct young_page *young;
 	size_t nr_young;
+	struct young_pages known;   /* that the scan before this one has cleared; sorted by address */
+	size_t known_at;            /* those before it lie below the pages that are being looked at */
+	struct young_pages cleared; /* by this one */
 
 	struct owed owed; /* by the scans before this one, */
 	size_t settled;   /* of which so many have been looked at in this one; of the next, what is left of it */
@@ -225,6 +237,23 @@ static void clear_folio(struct page_table *pt, const struct young_page *page)
 	pt->ranges[pt->nr_ranges++] = folio;
 }
 
+/*
+ * Keep what a page is for the next scan, if it will tell by the entry alone whether that still holds. In private memory
+ * only a page that no other process maps may be written to: fork() and the merging of equal pages take that right away.
+ */
+static void remember(struct scanner *s, const struct young_page *page)
+{
+	const uint64_t needed = IS_WRITABLE | FOUND_ORDINARY | FOUND_ON_LRU;
+	struct young_pages *cleared = &s->cleared;
+
+	if ((page->found & (needed | FOUND_FILE | FOUND_PINNED_VMA | TO_BE_PROBED | SAME_FOLIO)) != needed)
+		return;
+	if (cleared->nr == cleared->capacity)
+		cleared->page = grow(s, cleared->page, &cleared->capacity, sizeof(*cleared->page));
+	if (cleared->nr < cleared->capacity)
+		cleared->page[cleared->nr++] = *page;
+}
+
 static uint8_t state_before(uint64_t found)
 {
 	return WAS_YOUNG | (found & FOUND_ACTIVE ? WAS_ACTIVE : 0) | (found & FOUND_REFERENCED ? WAS_REFERENCED : 0) |
@@ -252,6 +281,7 @@ static void clear_page(struct page_table *pt, const struct young_page *page, uin
 	if (page->found & SAME_FOLIO)
 		return; /* cleared with the first page */
 	owe(pt->scanner, page->address, state_before(page->found));
+	remember(pt->scanner, page);
 	clear_folio(pt, page);
 }
 
@@ -298,10 +328,11 @@ static void look_at_struct(struct young_page *page, const unsigned char *bytes, 
 		       (flags & request->flag_referenced ? FOUND_REFERENCED : 0) | (mapcount > 0 ? FOUND_SHARED : 0);
 }
 
-/* Read struct page of the runs of frames that are laid out: those of the pages from `page` on. */
-static struct young_page *read_structs(struct young_page *page, size_t nr_runs, uint64_t *last_head)
+/* Read struct page of the runs of frames that are laid out: those of the pages from `page` on that are not known. */
+static struct young_page *read_structs(struct scanner *s, struct young_page *page, size_t nr_runs, uint64_t *last_head)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, options);
+	const struct young_page *end = s->young + s->nr_young;
 
 	loaded.request->nr_frame_runs = nr_runs;
 	if (bpf_prog_test_run_opts(bpf_program__fd(loaded.read_page_structs), &options))
@@ -310,14 +341,39 @@ static struct young_page *read_structs(struct young_page *page, size_t nr_runs, 
 	for (size_t i = 0; i < nr_runs; i++) {
 		uint64_t frame = loaded.frame_runs[i].frame;
 
-		for (size_t k = 0; k < MAX_FRAMES && page->frame == frame + k * PAGE_SIZE; k++, page++) {
+		for (size_t k = 0; k < MAX_FRAMES && page < end; page++) {
+			if (page->found & IS_KNOWN) {
+				*last_head = 0;
+				continue;
+			}
+			if (page->frame != frame + k * PAGE_SIZE)
+				break;
 			if (k >= loaded.frame_runs[i].nr)
 				page->found |= TO_BE_PROBED;
 			else
 				look_at_struct(page, loaded.page_structs[i].bytes[k], last_head);
+			k++;
 		}
 	}
 	return page;
+}
+
+/* Find the young pages that are known from the scan before. */
+static void recognise(struct scanner *s)
+{
+	for (size_t i = 0; i < s->nr_young; i++) {
+		struct young_page *page = s->young + i;
+		const struct young_page *known;
+
+		while (s->known_at < s->known.nr && s->known.page[s->known_at].address < page->address)
+			s->known_at++;
+		if (s->known_at == s->known.nr)
+			return;
+		known = s->known.page + s->known_at;
+		if (known->address == page->address && known->frame == page->frame && page->found & IS_WRITABLE &&
+		    level_of(page->found) == 1 && !(page->found & (FOUND_FILE | FOUND_PINNED_VMA)))
+			page->found = known->found | IS_KNOWN;
+	}
 }
 
 /* Read struct page of all young pages that are mapped by PTEs; the rest is to be probed. */
@@ -331,18 +387,20 @@ static void look_at_structs(struct scanner *s)
 	for (size_t i = 0; i < s->nr_young; i++) {
 		const struct young_page *page = s->young + i;
 
+		if (page->found & IS_KNOWN)
+			continue;
 		if (nr && page->frame == run[nr - 1].frame + run[nr - 1].nr * PAGE_SIZE && run[nr - 1].nr < MAX_FRAMES) {
 			run[nr - 1].nr++;
 			continue;
 		}
 		if (nr == MAX_FRAME_RUNS) {
-			laid_out = read_structs(laid_out, nr, &last_head);
+			laid_out = read_structs(s, laid_out, nr, &last_head);
 			nr = 0;
 		}
 		run[nr++] = (struct frame_run){.frame = page->frame, .nr = 1};
 	}
 	if (nr)
-		read_structs(laid_out, nr, &last_head);
+		read_structs(s, laid_out, nr, &last_head);
 }
 
 /* A probe tells what the page is, unless it has changed since it was seen to be young. */
@@ -391,7 +449,7 @@ static void append_young(struct scanner *s, uint64_t address, uint64_t entry, ui
 	s->young[s->nr_young++] = (struct young_page){
 		.address = address,
 		.frame = entry & loaded.request->frame_mask & ~(size - 1),
-		.found = found | FOUND_PRESENT | FOUND_YOUNG,
+		.found = found | FOUND_PRESENT | FOUND_YOUNG | (entry & ENTRY_WRITABLE ? IS_WRITABLE : 0),
 	};
 }
 
@@ -440,6 +498,7 @@ static int take(struct page_table *pt, bool clear)
 		else
 			append_young(s, record->address, record->entry, record->found);
 	}
+	recognise(s);
 	look_at_structs(s);
 	result = probe_large(pt);
 	if (result == PT_OK)
@@ -506,6 +565,14 @@ static void settle_all(struct page_table *pt)
 	s->next = owed;
 }
 
+static void keep_cleared(struct scanner *s)
+{
+	struct young_pages known = s->known;
+
+	s->known = s->cleared;
+	s->cleared = known;
+}
+
 static void begin(struct scanner *s)
 {
 	struct scan_result *result = &s->result;
@@ -517,6 +584,8 @@ static void begin(struct scanner *s)
 	result->refs_file = result->refs_anon = false;
 	result->begin_ns = begin_ns;
 	s->nr_young = 0;
+	s->known_at = 0;
+	s->cleared.nr = 0;
 	s->settled = 0;
 	s->next.nr = 0;
 	s->due.nr = 0;
@@ -542,6 +611,7 @@ static int scan(struct page_table *pt, const uint64_t *start, const uint64_t *en
 		return result;
 	if (clear) {
 		settle_all(pt);
+		keep_cleared(s);
 		s->last_ns = s->result.begin_ns;
 	}
 	return s->out_of_memory ? PT_FAILED : PT_OK;
@@ -579,7 +649,7 @@ void scanner_forget(struct page_table *pt)
 {
 	view_close(&pt->scanning);
 	if (pt->scanner)
-		pt->scanner->owed.nr = 0;
+		pt->scanner->owed.nr = pt->scanner->known.nr = 0;
 }
 
 void scanner_close(struct page_table *pt)
@@ -596,6 +666,8 @@ void scanner_close(struct page_table *pt)
 		free(s->owed.run);
 		free(s->next.run);
 		free(s->due.run);
+		free(s->known.page);
+		free(s->cleared.page);
 		free(s->young);
 		free(s);
 	}
