@@ -143,14 +143,19 @@ def huge_bytes(pid):
     return int(rollup.split("AnonHugePages:")[1].split()[0]) << 10
 
 
-def page_flags(pid, start, size):
+def frames(pid, start, size):
+    """Return the numbers of the page frames behind a range of a process."""
     with Path(f"/proc/{pid}/pagemap").open("rb", buffering=0) as pagemap:
         pagemap.seek(start // PAGE * 8)
         entries = np.frombuffer(pagemap.read(size // PAGE * 8), dtype=np.uint64)
-    frames = (entries & np.uint64((1 << 55) - 1)).tolist()
+    return entries & np.uint64((1 << 55) - 1)
+
+
+def page_flags(pid, start, size):
     flags = os.open("/proc/kpageflags", os.O_RDONLY)
     try:
-        return np.array([int.from_bytes(os.pread(flags, 8, frame * 8), "little") for frame in frames])
+        numbers = frames(pid, start, size).tolist()
+        return np.array([int.from_bytes(os.pread(flags, 8, frame * 8), "little") for frame in numbers])
     finally:
         os.close(flags)
 

@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.live.conftest import MIB
+from tests.live.conftest import MIB, frames
 from vadamon.address_space.page_table import PageTableAddressSpace
 from vadamon.workload import Area, Sweep, Workload
 
@@ -80,6 +81,26 @@ def test_young_is_what_was_touched_since_mkold_and_nothing_else(huge):
             known = ~space.voids()
             assert known.mean() > 0.9
             assert (accessed == touched)[known].all()
+
+
+def test_pages_that_a_child_has_come_to_map_stay_shared():
+    """What was taken from reclaim's view of them cannot be given back: reading them would give us copies of our own."""
+    array = own_memory(512 * 4096)
+    addresses = every(array.ctypes.data, array.ctypes.data + len(array), 4096)
+    with unpaced(os.getpid()) as space:
+        array[::4096] += 1
+        space.mkold(addresses)
+        child = os.fork()
+        if not child:
+            time.sleep(60)
+            os._exit(0)
+        try:
+            space.young(addresses)
+            ours, its = (frames(pid, array.ctypes.data, len(array)) for pid in (os.getpid(), child))
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    assert (ours == its).all()
 
 
 def test_memory_that_is_only_read_is_the_zero_page_and_not_accessed():

@@ -87,7 +87,8 @@ void view_close(struct view *view);
 /* Have its program called once; PT_CHANGED where it met another address space than before. */
 int view_call(struct page_table *pt, struct view *view);
 
-int probe(struct page_table *pt, const uint64_t *addresses, size_t n, enum want_folio want_folio);
+/* `before`: of WANT_OWED, what reclaim knew of the pages, WAS_YOUNG of those that are owed it; else NULL. */
+int probe(struct page_table *pt, const uint64_t *addresses, size_t n, enum want_folio want_folio, const uint8_t *before);
 unsigned int level_of(uint64_t found);
 /* The whole folio around an address, or the whole huge page: less would split it. */
 struct iovec folio_range(uint64_t address, uint64_t found);

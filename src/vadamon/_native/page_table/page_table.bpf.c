@@ -371,10 +371,12 @@ __noinline u64 folio_state(struct walk *walk, u64 address, u64 entry, u64 found)
 	return found;
 }
 
-static __always_inline bool wants_folio(const struct walk *walk, u64 found)
+static __always_inline bool wants_folio(const struct walk *walk, u64 found, bool is_owed)
 {
-	if (!(found & FOUND_PRESENT) || request.want_folio == WANT_NONE)
+	if (!(found & FOUND_PRESENT))
 		return false;
+	if (request.want_folio == WANT_OWED)
+		return is_owed;
 	return request.want_folio == WANT_ALL || found & FOUND_YOUNG || walk->vma_found & FOUND_FILE;
 }
 
@@ -392,7 +394,7 @@ static int probe_one(u32 i, struct walk *walk)
 		return 1;
 	request.cursor = key + 1;
 	found = walk->no_pages ? 0 : walk_to_leaf(walk, probe->address, &entry);
-	if (wants_folio(walk, found))
+	if (wants_folio(walk, found, probe->found))
 		found = folio_state(walk, probe->address, entry, found | FOUND_FOLIO);
 	if (request.calibrate && (found & FOUND_PRESENT))
 		bpf_probe_read_kernel(request.magic, sizeof(request.magic),

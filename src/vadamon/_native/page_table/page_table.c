@@ -455,12 +455,12 @@ void page_table_close(struct page_table *pt)
 	free(pt);
 }
 
-int probe(struct page_table *pt, const uint64_t *addresses, size_t n, enum want_folio want_folio)
+int probe(struct page_table *pt, const uint64_t *addresses, size_t n, enum want_folio want_folio, const uint8_t *before)
 {
 	loaded.request->nr_probes = n;
 	loaded.request->want_folio = want_folio;
 	for (size_t i = 0; i < n; i++)
-		loaded.probes[i].address = addresses[i];
+		loaded.probes[i] = (struct probe){addresses[i], before ? before[i] & WAS_YOUNG : 0};
 	return run(pt);
 }
 
@@ -530,12 +530,16 @@ static bool same_folio_as_last(struct page_table *pt, uint64_t address)
 	return pt->nr_ranges && address < (uint64_t)last->iov_base + last->iov_len;
 }
 
+static bool is_shared(struct page_table *pt, uint64_t address, uint64_t found)
+{
+	return found & FOUND_SHARED || (found & FOUND_UNSURE && !exclusively_mapped(pt, address));
+}
+
 bool needs_clear_refs(struct page_table *pt, uint64_t address, uint64_t found)
 {
 	if (!(found & FOUND_ORDINARY) || found & FOUND_HUGETLB)
 		return false;
-	return pt->no_leader || found & (FOUND_SHARED | FOUND_PINNED_VMA | FOUND_PARTIAL) ||
-	       (found & FOUND_UNSURE && !exclusively_mapped(pt, address));
+	return pt->no_leader || found & (FOUND_PINNED_VMA | FOUND_PARTIAL) || is_shared(pt, address, found);
 }
 
 /* Decide about one sample, by what was found at its address. */
@@ -640,7 +644,7 @@ static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, boo
 
 	for (size_t first = 0; first < n; first += MAX_PROBES) {
 		size_t nr = n - first < MAX_PROBES ? n - first : MAX_PROBES;
-		int result = probe(pt, addresses + first, nr, search ? WANT_ALL : WANT_YOUNG_AND_FILES);
+		int result = probe(pt, addresses + first, nr, search ? WANT_ALL : WANT_YOUNG_AND_FILES, NULL);
 
 		if (result != PT_OK)
 			return result;
@@ -700,6 +704,9 @@ void touch(struct page_table *pt)
 /*
  * Give reclaim back what MADV_COLD took: the first touch makes a page referenced, the second active. A page that was
  * accessed again shows that by its own accessed bit. Touching a huge page sets its accessed bit and no more.
+ *
+ * A page that another process has come to map meanwhile, by fork(), goes without: to read it through process_vm_readv()
+ * would give the target a copy of its own.
  */
 void give_back(struct page_table *pt, uint8_t before, uint64_t address, uint64_t found)
 {
@@ -708,7 +715,7 @@ void give_back(struct page_table *pt, uint8_t before, uint64_t address, uint64_t
 
 	if (level_of(found) != 1)
 		touches = still_owed;
-	if (!(found & FOUND_PRESENT))
+	if (!(found & FOUND_PRESENT) || is_shared(pt, address, found))
 		return;
 	if (pt->nr_ranges + touches > MAX_RANGES)
 		touch(pt);
@@ -748,7 +755,8 @@ static int check_all(struct page_table *pt, const struct young *young)
 {
 	for (size_t first = 0; first < young->n; first += MAX_PROBES) {
 		size_t nr = young->n - first < MAX_PROBES ? young->n - first : MAX_PROBES;
-		int result = probe(pt, young->addresses + first, nr, young->unprepared ? WANT_ALL : WANT_NONE);
+		int result = probe(pt, young->addresses + first, nr, young->unprepared ? WANT_ALL : WANT_OWED,
+				   young->unprepared ? NULL : pt->before + first);
 
 		if (result != PT_OK)
 			return result;

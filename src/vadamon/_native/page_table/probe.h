@@ -6,7 +6,7 @@
 /* One run looks at no more addresses than this, so that the mmap lock is never held for long. */
 #define MAX_PROBES 4096
 
-/* One address, and what was found there. */
+/* One address, and what was found there (with WANT_OWED, before that: whether its page is owed something). */
 struct probe {
 	unsigned long long address;
 	unsigned long long found;
@@ -66,7 +66,7 @@ struct page_structs {
 };
 
 enum want_folio {
-	WANT_NONE,
+	WANT_OWED, /* those whose probe comes in with found set: they are owed something */
 	WANT_YOUNG_AND_FILES, /* those that may have to be cleared, and those that other processes often map too */
 	WANT_ALL,
 };

@@ -179,7 +179,7 @@ struct batch {
 /* Give it back to pages that are still there: touching one that is not would bring it back. */
 static int give_back_batch(struct page_table *pt, struct batch *batch)
 {
-	if (probe(pt, batch->addresses, batch->nr, WANT_NONE) != PT_OK)
+	if (probe(pt, batch->addresses, batch->nr, WANT_OWED, batch->before) != PT_OK)
 		return PT_FAILED;
 	for (size_t i = 0; i < batch->nr; i++)
 		give_back(pt, batch->before[i], batch->addresses[i], loaded.probes[i].found);
@@ -419,7 +419,7 @@ static int probe_large(struct page_table *pt)
 
 	for (size_t i = 0; i <= s->nr_young; i++) {
 		if (nr && (i == s->nr_young || nr == MAX_PROBES)) {
-			int result = probe(pt, s->addresses, nr, WANT_ALL);
+			int result = probe(pt, s->addresses, nr, WANT_ALL, NULL);
 
 			if (result != PT_OK)
 				return result;
