@@ -66,6 +66,19 @@ def test_other_sample_interval_is_warned_of(tmp_path: Path) -> None:
         open_truth(scanned, Attrs(100_000, 1_000_000))
 
 
+@pytest.mark.parametrize(("nr_most", "is_said"), [(4, True), (5, False)])
+def test_that_regions_were_merged_is_said(tmp_path: Path, nr_most: int, is_said: bool) -> None:
+    attrs = Attrs(min_nr_regions=3, max_nr_regions=nr_most, min_region_size=1)
+    regions = [(0, 10, 20), (10, 20, 4), (20, 40, 0), (40, 50, 5)]
+    scanned = recorded(tmp_path / "scanned", "scan", regions, attrs)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert len(list(open_truth(scanned, attrs))) == 10
+    messages = [str(warning.message) for warning in said]
+    expected = "in 10 of 10 intervals there are as many regions as --max-regions allows (4), and some were merged"
+    assert [expected in message for message in messages] == [True] * is_said
+
+
 def test_truth_files_are_told_from_recordings(tmp_path: Path) -> None:
     TruthWriter(tmp_path / "truth").close()
     assert list(open_truth(tmp_path / "truth", Attrs())) == []

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Iterator
+from itertools import groupby
 
 from vadamon.accuracy.truth import TrueAccesses, read_truth
 from vadamon.attrs import Attrs
@@ -18,7 +19,8 @@ def open_truth(path: str | os.PathLike[str], attrs: Attrs) -> Iterator[TrueAcces
     """Return the truth in a truth file, or in a recording of `vadamon.scan` or ``vadamon record --scan``.
 
     ``attrs`` are those of the recording that is compared with it. How often memory is accessed depends on the sample
-    interval, so a VadamonWarning says where a scanned recording has another one.
+    interval, so a VadamonWarning says where a scanned recording has another one. Another one says, at the end, in how
+    many of its intervals there were as many regions as it may have: some were merged there, and it is not quite true.
 
     Raises VadamonError where the file cannot be read, is neither, or is a recording that does not hold every page.
     """
@@ -36,7 +38,25 @@ def open_truth(path: str | os.PathLike[str], attrs: Attrs) -> Iterator[TrueAcces
             VadamonWarning,
             stacklevel=2,
         )
-    return map(_truth_of, recording)
+    return _truths(recording)
+
+
+def _truths(recording: Recording) -> Iterator[TrueAccesses]:
+    nr_intervals = nr_full = 0
+    nr_most = recording.attrs.max_nr_regions
+    for _, group in groupby(recording, key=lambda snapshot: snapshot.end_ns):
+        snapshots = list(group)
+        nr_intervals += 1
+        # Several targets share the number, rounded down for each.
+        nr_full += sum(map(len, snapshots)) > nr_most - len(snapshots)
+        yield from map(_truth_of, snapshots)
+    if nr_full:
+        warnings.warn(
+            f"{recording.path}: in {nr_full} of {nr_intervals} intervals there are as many regions as --max-regions "
+            f"allows ({nr_most}), and some were merged: it is not quite the truth there; scan with more",
+            VadamonWarning,
+            stacklevel=2,
+        )
 
 
 def _truth_of(snapshot: Snapshot) -> TrueAccesses:
