@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -17,8 +18,9 @@ MIB = 1 << 20
 VADAMON = Path(sys.executable).with_name("vadamon")
 SECONDS = 12
 SETTLING_S = 3
-ROUNDS = 8
-ROUND_S = 2.5
+TURNS = 40
+TURN_S = 0.6
+TURNED = f"{TURNS} turns of stopping the monitor and letting it go on, {TURN_S} s each; median and its standard error"
 NR_REGIONS = (100, 1000)
 
 
@@ -76,12 +78,34 @@ def peak_resident_mib(pid: int) -> float:
     return int(status.partition("\nVmHWM:")[2].split()[0]) / 1024
 
 
-def slow_down(area: Area, start: "Callable[[int], subprocess.Popen[str]]") -> tuple[float, float]:
-    """Return the median slow-down with monitoring over that without, in turns; and its median absolute deviation.
+def in_turns(speed: Callable[[], float], pid: int, nr_turns: int) -> list[float]:
+    """Return the slow-down in each turn of stopping a monitor and letting it go on.
 
-    ``start`` starts monitoring a pid.
+    A machine that others use is now faster, now slower: two times that are compared must lie close together.
     """
-    ratios = []
+    slow_downs = []
+    for turn in range(nr_turns):
+        speeds = {}
+        for number in (signal.SIGSTOP, signal.SIGCONT)[:: 1 - 2 * (turn % 2)]:
+            os.kill(pid, number)
+            time.sleep(0.1)
+            speeds[number] = speed()
+        slow_downs.append(speeds[signal.SIGSTOP] / speeds[signal.SIGCONT] - 1)
+    os.kill(pid, signal.SIGCONT)
+    return slow_downs
+
+
+def with_error(values: list[float]) -> str:
+    """Return the median of shares, and the standard error of it."""
+    median = statistics.median(values)
+    if len(values) == 1:
+        return f"{100 * median:+.2f} %"
+    deviation = 1.4826 * statistics.median(abs(value - median) for value in values)
+    return f"{100 * median:+.2f} % ± {100 * 1.2533 * deviation / len(values) ** 0.5:.2f}"
+
+
+def slow_down(area: Area, start: "Callable[[int], subprocess.Popen[str]]") -> str:
+    """Return by how much monitoring, which ``start`` starts for a pid, slows a target down."""
     with Workload([area]) as workload:
         os.sched_setaffinity(workload.pid, {1})
         os.sched_setaffinity(0, {0})
@@ -89,35 +113,29 @@ def slow_down(area: Area, start: "Callable[[int], subprocess.Popen[str]]") -> tu
 
         def speed() -> float:
             """Operations by the target's own processor time: others on this machine must not count."""
-            time.sleep(0.5)
             begin, begin_cpu = time.monotonic_ns(), processor_ns(workload.pid)
-            time.sleep(ROUND_S)
+            time.sleep(TURN_S)
             end, end_cpu = time.monotonic_ns(), processor_ns(workload.pid)
             return workload.log.operations(begin, end) / (end_cpu - begin_cpu)
 
-        for _ in range(ROUNDS):
-            alone = speed()
-            recorder = start(workload.pid)
-            watched = speed()
-            recorder.terminate()
-            recorder.communicate()
-            ratios.append(alone / watched - 1)
+        recorder = start(workload.pid)
+        time.sleep(SETTLING_S)
+        slow_downs = in_turns(speed, recorder.pid, TURNS)
+        recorder.terminate()
+        recorder.communicate()
         os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))
-    median = statistics.median(ratios)
-    return median, statistics.median(abs(r - median) for r in ratios)
+    return with_error(slow_downs)
 
 
 def print_slow_downs(path: Path) -> None:
-    print(
-        f"Slow-down of a target that never pauses, on a core of its own: {ROUNDS} turns without and with monitoring.\n"
-    )
-    print("| target | regions | slow-down (median) | spread (median absolute deviation) |")
-    print("| --- | --- | --- | --- |")
+    print(f"Slow-down of a target that never pauses, on a core of its own: {TURNED}.\n")
+    print("| target | regions | slow-down |")
+    print("| --- | --- | --- |")
     for name, pattern in (("streaming", Stream(length=256 * MIB)), ("random access", Random(length=256 * MIB))):
         for nr_regions in NR_REGIONS:
             area = Area("a", size=256 * MIB, patterns=[pattern])
-            median, spread = slow_down(area, functools.partial(record, path=path, nr_regions=nr_regions))
-            print(f"| {name} | {nr_regions} | {100 * median:+.1f} % | {100 * spread:.1f} % |", flush=True)
+            found = slow_down(area, functools.partial(record, path=path, nr_regions=nr_regions))
+            print(f"| {name} | {nr_regions} | {found} |", flush=True)
 
 
 def print_start_up() -> None:

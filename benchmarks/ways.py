@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import vadamon
-from benchmarks.monitor import VADAMON, processor_ns
+from benchmarks.monitor import VADAMON, in_turns, processor_ns, with_error
 from vadamon import Attrs, VadamonError
 from vadamon.backends import BACKENDS, Options
 from vadamon.monitors.damon_sysfs import ROOT
@@ -29,7 +29,8 @@ MIB = 1 << 20
 HOT = 32 * MIB
 SIZE = int(os.environ.get("VADAMON_MIB", "2048")) * MIB
 OFFSET = SIZE // 4
-ROUNDS = int(os.environ.get("VADAMON_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("VADAMON_ROUNDS", "4"))
+TURNS, TURN_S = 8, 0.5  # in each round
 SETTLING_S = 4.0  # regions are coarse at first
 MEASURED_S = 5.0
 ALONE_S = 2.5
@@ -181,6 +182,9 @@ def measure(way: Way, target: Target, path: Path) -> float:
         begin, begin_cpu = time.monotonic_ns(), spent_ns(way, process.pid)
         speed = target.speed(MEASURED_S)
         way.processor.append((spent_ns(way, process.pid) - begin_cpu) / (time.monotonic_ns() - begin))
+        end = time.monotonic_ns()
+        if not way.is_kernels:  # a thread of the kernel cannot be stopped
+            way.slow_down += in_turns(lambda: target.speed(TURN_S), process.pid, TURNS)
         process.terminate()
         process.wait()
     source = path if way.read is read_recording else path.with_suffix(".out")
@@ -188,7 +192,7 @@ def measure(way: Way, target: Target, path: Path) -> float:
 
     def counts(begin_ns: int, end_ns: int) -> bool:
         operations = target.workload.log.operations(begin_ns, end_ns)
-        return begin_ns >= begin and operations >= RAN * speed * (end_ns - begin_ns)
+        return begin <= begin_ns and end_ns <= end and operations >= RAN * speed * (end_ns - begin_ns)
 
     for kept, found in zip(accuracy, way.read(source, target.place, counts), strict=True):
         kept += found
@@ -203,7 +207,7 @@ def prefer(pid: int) -> None:
 
 
 def compare(every: Sequence[Way], rounds: int) -> None:
-    """Run all ways in turns, each between two times in which the target is alone."""
+    """Run all ways in turns; the target is alone between them."""
     area = Area("a", size=SIZE, patterns=[Random(offset=OFFSET, length=HOT)])
     with tempfile.TemporaryDirectory() as folder, Workload([area]) as workload:
         cores = sorted(os.sched_getaffinity(0))
@@ -221,7 +225,8 @@ def compare(every: Sequence[Way], rounds: int) -> None:
                     watched = measure(way, target, Path(folder) / "x.vadamon")
                     time.sleep(0.5)
                     after = target.speed(ALONE_S)
-                    way.slow_down.append((before + after) / 2 / watched - 1)
+                    if way.is_kernels:
+                        way.slow_down.append((before + after) / 2 / watched - 1)
                     before = after
         finally:
             os.sched_setaffinity(0, cores)
@@ -241,7 +246,7 @@ def print_table(every: Sequence[Way]) -> None:
     for way in every:
         cells = [
             with_spread(way.processor, 1),
-            with_spread(way.slow_down, 1),
+            with_error(way.slow_down),
             *(f"{100 * statistics.mean(values):.1f} %" if values else "-" for values in (way.precision, way.recall)),
             f"{100 * statistics.mean(way.wss_error):.1f} %" if way.wss_error else "-",
         ]
@@ -253,7 +258,8 @@ def main() -> None:
     core = "on a core of its own" if len(os.sched_getaffinity(0)) > 1 else "and all on one core"
     print(
         f"A process of {SIZE // MIB} MiB, {HOT // MIB} MiB of it read at random without pause, {core}. "
-        f"{ROUNDS} turns: the median, and from where to where.\n"
+        f"{ROUNDS} rounds: the median, and from where to where; of the slow-down, its standard error, from "
+        f"{TURNS} turns a round of stopping the monitor and letting it go on.\n"
     )
     every = ways()
     compare(every, ROUNDS)

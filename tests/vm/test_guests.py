@@ -3,6 +3,8 @@
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,22 +61,35 @@ RUNS = (
 WANTED = [run for run in RUNS if run.is_short or RUNS_ALL]
 
 
-def run_modules(kernel: str, tests: tuple[str, ...], cpu: str = FIVE_LEVELS, backend: str = "page-table") -> None:
-    """Run test modules in a guest, and fail with what they said where they fail."""
+def run_modules(run: Run) -> tuple[kernels.Kernel, guest.Result]:
+    """Run test modules in a guest."""
+    kernel = kernels.get(run.kernel)
+    there = shlex.join([PYTHON, "-m", "pytest", "-o", "cache_dir=/tmp/cache", "--durations=5", *run.tests])
+    # Where places are drawn at random a monitor may miss by bad luck: tests that failed get a second chance.
+    command = ["sh", "-c", f"export VADAMON_BACKEND={run.backend}; {there} || {there} --last-failed"]
+    return kernel, guest.run(kernel, command, cpu=run.cpu, timeout_s=1500)
+
+
+@pytest.fixture(scope="module")
+def running(request: pytest.FixtureRequest) -> Iterator[dict[Run, Future[tuple[kernels.Kernel, guest.Result]]]]:
+    """Run all guests that are asked for, as many at a time as there are processors."""
+    wanted = [item.callspec.params["run"] for item in request.session.items if item.name.startswith("test_in_a_guest[")]
     try:
-        booted = kernels.get(kernel)
         guest.check_tools()
+        for kernel in {run.kernel for run in wanted}:
+            kernels.get(kernel)
+        guest.root_image()
     except kernels.LabError as error:
         pytest.skip(str(error))
-    there = shlex.join([PYTHON, "-m", "pytest", "-o", "cache_dir=/tmp/cache", "--durations=5", *tests])
-    # Where places are drawn at random a monitor may miss by bad luck: tests that failed get a second chance.
-    command = ["sh", "-c", f"export VADAMON_BACKEND={backend}; {there} || {there} --last-failed"]
-    result = guest.run(booted, command, cpu=cpu, timeout_s=1500)
-    print(result.output)
-    assert result.status == 0, f"in Linux {booted.version}:\n{result.output}"
+    pool = ThreadPoolExecutor(os.cpu_count())
+    yield {run: pool.submit(run_modules, run) for run in wanted}
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("run", WANTED, ids=lambda run: f"{run.kernel}: {run.name}")
-def test_in_a_guest(run):
-    run_modules(run.kernel, run.tests, run.cpu, run.backend)
+def test_in_a_guest(run, running):
+    """Fail with what the modules said, where they fail."""
+    kernel, result = running[run].result()
+    print(result.output)
+    assert result.status == 0, f"in Linux {kernel.version}:\n{result.output}"
