@@ -1,6 +1,8 @@
 """Every page, against what the workload has logged."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -132,3 +134,38 @@ def test_scans_that_cannot_be(tmp_path, options, why):
     assert why in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "x").exists()
+
+
+@pytest.fixture
+def refusing(tmp_path):
+    """Give the environment of a kernel that refuses the eBPF programs that scan."""
+    if not shutil.which("clang"):
+        pytest.skip("there is no clang in a guest")
+    library = tmp_path / "refuse_scans.so"
+    source = Path(__file__).with_name("refuse_scans.c")
+    subprocess.run(["clang", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return {**os.environ, "LD_PRELOAD": str(library)}
+
+
+def test_a_kernel_that_refuses_to_scan_still_samples(refusing, tmp_path):
+    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(offset=16 * MIB, length=16 * MIB)])]) as workload:
+        path = tmp_path / "x.vadamon"
+
+        def record(*options):
+            command = [VADAMON, "record", *options, "--duration", "2s", "-o", path, str(workload.pid)]
+            return subprocess.run(command, env=refusing, capture_output=True, text=True, check=False)
+
+        refused = record("--scan")
+        assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+        assert "every page cannot be scanned on this kernel: it refuses the eBPF program for that" in refused.stderr
+        assert not path.exists()
+        asked = subprocess.run([VADAMON, "wss", str(workload.pid)], env=refusing, capture_output=True, text=True)
+        assert (asked.returncode, asked.stderr.count("\n")) == (1, 1)
+
+        done = record("--backend", "page-table")
+        assert done.returncode == 0, done.stderr
+        start = workload.areas["a"].start
+        snapshot = list(vadamon.open(path))[-1]
+        hot = snapshot.nr_accesses >= 15
+        found = overlap(snapshot, start + 16 * MIB, start + 32 * MIB)[hot].sum()
+        assert found > 8 * MIB
