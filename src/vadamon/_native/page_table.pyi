@@ -9,8 +9,8 @@ UNCLEARED: int
 UNCHECKED: int
 OK: int
 GONE: int
-MAX_ROUND_REGIONS: int
 CHANGED: int
+MAX_ROUND_REGIONS: int
 
 class ScanResult:
     young: NDArray[np.uint64]

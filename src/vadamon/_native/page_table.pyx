@@ -40,9 +40,7 @@ cdef extern from "page_table/page_table.h" nogil:
         bint unprepared
     int page_table_young(page_table *pt, const young *young)
     enum stage:
-        BETWEEN_ROUNDS "BETWEEN"
-        ROUND_PICKED "PICKED"
-        ROUND_PREPARED "PREPARED"
+        pass
     enum:
         MAX_ROUND_REGIONS_ "MAX_ROUND_REGIONS"
     struct rounds:
@@ -93,16 +91,11 @@ NEEDS_CLEAR_REFS = VOID_REFS
 UNCLEARED = VOID_UNCLEARED
 UNCHECKED = VOID_UNCHECKED
 
-# Stages of a round.
-BETWEEN = BETWEEN_ROUNDS
-PICKED = ROUND_PICKED
-PREPARED = ROUND_PREPARED
-
-MAX_ROUND_REGIONS = MAX_ROUND_REGIONS_
-
 OK = PT_OK
 GONE = PT_GONE
 CHANGED = PT_CHANGED
+
+MAX_ROUND_REGIONS = MAX_ROUND_REGIONS_
 
 
 cdef runs_to_array(const runs *runs):
@@ -213,8 +206,8 @@ cdef class PageTable:
     ):
         """Take samples of ``regions`` (1 to `MAX_ROUND_REGIONS`), and count them, by a ``base.Schedule``.
 
-        Returns ``(stage, nr_samples, nr_late, last, due, now, nr_void)``; a round under way has its addresses and voids in
-        the arrays. ``nr_void`` is int64[5], by reason.
+        Returns ``(stage, nr_samples, nr_late, last, due, now, nr_void)``. The stage is a ``base.Stage``; of a round that is
+        under way the arrays hold the addresses and voids. ``nr_void`` is int64[5], by reason.
         """
         cdef const uint64_t[::1] start = regions.start, end = regions.end
         cdef uint32_t[::1] nr_accesses = regions.nr_accesses, nr_valid = regions.nr_valid

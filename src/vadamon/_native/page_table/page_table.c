@@ -676,7 +676,7 @@ int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n,
 	result = mkold(pt, addresses, n, may_clear_refs, voids, summary);
 	pthread_mutex_unlock(&loaded.lock);
 	if (result != PT_OK)
-		pt->nr = 0;
+		pt->nr = pt->nr_ranges = 0;
 	return result;
 }
 

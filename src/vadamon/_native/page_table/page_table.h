@@ -21,8 +21,8 @@ enum page_table_error {
 	PT_GONE = -1,    /* this thread has no address space (any more) */
 	PT_CHANGED = -2, /* it has another one than before */
 	PT_FAILED = -3,  /* see error */
-	PT_CLEAR_REFS = -5, /* clear_refs is needed first */
 	PT_NO_SCAN = -4, /* this kernel refuses the programs that scan, or its struct page is not one that they can read */
+	PT_CLEAR_REFS = -5, /* clear_refs is needed first */
 };
 
 struct page_table;

@@ -6,7 +6,7 @@
  *   pick -> mkold -> sleep -> young -> count        pick -> mkold -> ...
  *   |<------------- one round ------------->|
  *
- * What is rare is left to the caller, in the middle of a round if need be: he goes on from the stage that it is in.
+ * What is rare is left to the caller, in the middle of a round if need be, to go on with it from the stage that it is in.
  */
 #define _GNU_SOURCE
 #include <Python.h> /* before any other, says Python */
@@ -14,7 +14,6 @@
 #include "../sampling.h"
 #include "internal.h"
 
-#include <errno.h>
 #include <time.h>
 
 /* So that a round that is left to the caller has cleared nothing. */
