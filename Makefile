@@ -34,11 +34,11 @@ lint: build
 bench: build
 	scripts/as-root $(PY) -m benchmarks
 
-# Side by side with the kernel's own DAMON, in guests: about ten minutes.
+# Side by side with the kernel's own DAMON, in guests: about an hour.
 bench-vm: build vm-kernel
-	$(PY) -m tests.vm --cpus 1 --memory 2048 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 $(CURDIR)/$(PY) -m benchmarks ways
-	$(PY) -m tests.vm --cpus 1 --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
-	$(PY) -m tests.vm --cpus 1 --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
+	$(PY) -m tests.vm --timeout 3600 --cpus 1 --memory 2048 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 $(CURDIR)/$(PY) -m benchmarks ways
+	$(PY) -m tests.vm --timeout 3600 --cpus 1 --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
+	$(PY) -m tests.vm --timeout 3600 --cpus 1 --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
 
 accuracy: build  # the tables of docs/accuracy.md
 	$(PY) -m benchmarks accuracy
