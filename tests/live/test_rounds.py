@@ -130,9 +130,20 @@ def test_a_process_that_has_ended_is_left_to_the_caller():
         assert not space.is_alive()
 
 
-@pytest.mark.parametrize("nr_regions", [0, 1025])
-def test_as_many_regions_as_fit_in_one_call(nr_regions):
+@pytest.mark.parametrize("nr_regions", [0, 4097])
+def test_none_are_taken_of_no_regions_and_of_too_many(nr_regions):
     with PageTableAddressSpace(os.getpid()) as space:
         done = space.rounds(pieces(0x10000, PAGE, nr_regions), np.random.default_rng(1), schedule(20))
     assert done[0] == Stage.BETWEEN
     assert done[2:] == (0, 0, 0, 0, 0)
+
+
+def test_more_hot_regions_than_one_call_of_the_kernel_clears():
+    area = Area("a", size=16 * MIB, patterns=[Sweep(length=16 * MIB)])
+    with Workload([area]) as workload, PageTableAddressSpace(workload.pid, flush_budget=1) as space:
+        regions = pieces(workload.areas["a"].start, PAGE, 4096)
+        done = space.rounds(regions, np.random.default_rng(1), schedule(20, sample_ms=10))
+    assert done.nr_samples > 5
+    seen = regions.nr_accesses[regions.nr_valid > 0] / regions.nr_valid[regions.nr_valid > 0]
+    assert seen.mean() > 0.6
+    assert (regions.nr_valid > 0).mean() > 0.9

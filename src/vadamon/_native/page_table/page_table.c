@@ -636,6 +636,18 @@ static void pace(struct page_table *pt, uint64_t begin_ns, uint64_t spent_ns)
 	pt->last_ns = begin_ns;
 }
 
+/* Is one of the samples that are laid out, and to be used in this round, on a young page that only clear_refs clears? */
+static bool meets_clear_refs(struct page_table *pt, const uint64_t *addresses, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t found = loaded.probes[i].found;
+
+		if (!((i + pt->round) % pt->stride) && found & FOUND_YOUNG && needs_clear_refs(pt, addresses[i], found))
+			return true;
+	}
+	return false;
+}
+
 static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, bool may_clear_refs, uint8_t *voids,
 		 struct mkold_summary *summary)
 {
@@ -648,11 +660,11 @@ static int mkold(struct page_table *pt, const uint64_t *addresses, size_t n, boo
 
 		if (result != PT_OK)
 			return result;
+		if (may_clear_refs && meets_clear_refs(pt, addresses, nr))
+			return PT_CLEAR_REFS;
 		for (size_t i = 0; i < nr; i++)
 			prepare(pt, addresses, n, first + i, loaded.probes[i].found, voids, summary);
 	}
-	if (may_clear_refs && summary->refs_young)
-		return PT_CLEAR_REFS;
 	begin_ns = now_ns();
 	clear_ranges(pt, addresses, n, voids);
 	flush_ns = now_ns() - begin_ns;

@@ -40,7 +40,10 @@ struct page_table *page_table_open(pid_t pid, pid_t tid, double flush_budget, ch
 void page_table_close(struct page_table *pt);
 int page_table_attach(struct page_table *pt, pid_t tid, char *error, size_t size);
 
-/* With `may_clear_refs`, PT_CLEAR_REFS where there are young pages that only that clears: nothing was cleared then. */
+/*
+ * With `may_clear_refs`, PT_CLEAR_REFS where there are young pages that only that clears: nothing was cleared then. That is
+ * for no more than MAX_ROUND_REGIONS addresses.
+ */
 int page_table_mkold(struct page_table *pt, const uint64_t *addresses, size_t n, bool may_clear_refs, uint8_t *voids,
 		     struct mkold_summary *summary);
 /*
@@ -65,7 +68,7 @@ enum stage {
 	PREPARED, /* and they are cleared, but not checked */
 };
 
-#define MAX_ROUND_REGIONS 1024
+#define MAX_ROUND_REGIONS 4096
 
 /* Rounds of samples of n regions. */
 struct rounds {

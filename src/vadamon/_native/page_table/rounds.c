@@ -17,7 +17,7 @@
 #include <time.h>
 
 /* So that a round that is left to the caller has cleared nothing. */
-_Static_assert(MAX_ROUND_REGIONS <= MAX_RANGES && MAX_ROUND_REGIONS <= MAX_PROBES, "all in one call");
+_Static_assert(MAX_ROUND_REGIONS <= MAX_PROBES, "all are looked at together");
 
 /* The last tick whose time has come. */
 static int64_t ticks_passed(const struct rounds *r, int64_t at_least)
