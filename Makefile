@@ -34,7 +34,7 @@ lint: build
 bench: build
 	scripts/as-root $(PY) -m benchmarks
 
-# Side by side with the kernel's own DAMON, in guests: about an hour.
+# Side by side with the kernel's own DAMON, in guests: an hour and more.
 bench-vm: build vm-kernel
 	$(PY) -m tests.vm --timeout 3600 --cpus 1 --memory 2048 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 $(CURDIR)/$(PY) -m benchmarks ways
 	$(PY) -m tests.vm --timeout 3600 --cpus 1 --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side

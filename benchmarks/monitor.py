@@ -84,14 +84,16 @@ def in_turns(speed: Callable[[], float], pid: int, nr_turns: int) -> list[float]
     A machine that others use is now faster, now slower: two times that are compared must lie close together.
     """
     slow_downs = []
-    for turn in range(nr_turns):
-        speeds = {}
-        for number in (signal.SIGSTOP, signal.SIGCONT)[:: 1 - 2 * (turn % 2)]:
-            os.kill(pid, number)
-            time.sleep(0.1)
-            speeds[number] = speed()
-        slow_downs.append(speeds[signal.SIGSTOP] / speeds[signal.SIGCONT] - 1)
-    os.kill(pid, signal.SIGCONT)
+    try:
+        for turn in range(nr_turns):
+            speeds = {}
+            for number in (signal.SIGSTOP, signal.SIGCONT)[:: 1 - 2 * (turn % 2)]:
+                os.kill(pid, number)
+                time.sleep(0.1)
+                speeds[number] = speed()
+            slow_downs.append(speeds[signal.SIGSTOP] / speeds[signal.SIGCONT] - 1)
+    finally:
+        os.kill(pid, signal.SIGCONT)
     return slow_downs
 
 

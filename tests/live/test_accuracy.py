@@ -41,7 +41,7 @@ def test_small_hot_sets_of_shared_memory_are_found(run, size):
     # So small that it stays in the TLB, where clear_refs alone leaves it, and it would look cold.
     area = Area("area", kind="shared", size=16 * size, patterns=[Sweep(offset=4 * size, length=size)])
     results = []
-    for _ in range(2):  # where its few regions come to lie is a matter of chance too
+    for _ in range(2):  # once more, as above
         snapshots, workload = run(area, 7)
         start, end = workload.areas["area"].start, workload.areas["area"].end
         hot = (start + 4 * size, start + 5 * size)
