@@ -6,7 +6,7 @@ SOURCES := $(shell find src -type f -not -name '*.pyc') pyproject.toml meson.bui
 LAB_PACKAGES          := qemu-system-x86 busybox-static cpio e2fsprogs
 KERNEL_BUILD_PACKAGES := make flex bison bc libssl-dev dwarves xz-utils
 
-.PHONY: demo test test-vm vm-kernel lint bench bench-vm accuracy build clean
+.PHONY: demo test test-vm vm-kernel lint bench bench-vm bench-vm-ways bench-vm-6.12 bench-vm-built accuracy build clean
 
 demo: build
 	scripts/as-root $(VENV)/bin/vadamon demo
@@ -34,11 +34,19 @@ lint: build
 bench: build
 	scripts/as-root $(PY) -m benchmarks
 
-# Side by side with the kernel's own DAMON, in guests: an hour and more.
+# Side by side with the kernel's own DAMON, in guests, as many at a time as there are processors: an hour and more.
+BENCH_VM := $(PY) -m tests.vm --timeout 7200 --cpus 1 --memory 2048
 bench-vm: build vm-kernel
-	$(PY) -m tests.vm --timeout 3600 --cpus 1 --memory 2048 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 $(CURDIR)/$(PY) -m benchmarks ways
-	$(PY) -m tests.vm --timeout 3600 --cpus 1 --memory 2048 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
-	$(PY) -m tests.vm --timeout 3600 --cpus 1 --memory 2048 built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
+	$(MAKE) -j$$(nproc) -O bench-vm-ways bench-vm-6.12 bench-vm-built
+
+bench-vm-ways:
+	$(BENCH_VM) 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 $(CURDIR)/$(PY) -m benchmarks ways
+
+bench-vm-6.12:
+	$(BENCH_VM) 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
+
+bench-vm-built:
+	$(BENCH_VM) built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
 
 accuracy: build  # the tables of docs/accuracy.md
 	$(PY) -m benchmarks accuracy

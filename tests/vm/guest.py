@@ -84,8 +84,8 @@ def _boot(
     console, output, results = folder / "console", folder / "output", folder / "results"
     arguments = [
         # Time in the guest is counted by instructions, of 2 ns each: on a busy machine a guest takes longer, and does
-        # not see its processors stop.
-        *(QEMU, "-accel", "tcg,thread=single", "-icount", "shift=1"),
+        # not see its processors stop. While all of them wait for a time to come, it comes at once.
+        *(QEMU, "-accel", "tcg,thread=single", "-icount", "shift=1,sleep=off"),
         *("-cpu", cpu, "-smp", str(nr_cpus), "-m", str(memory_mib)),
         *("-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-no-reboot"),
         # Without PCID, page-table isolation flushes the TLB at each kernel entry: else it would hide accesses, as an
