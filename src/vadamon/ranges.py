@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from vadamon._native import ranges as native
+
 Array = NDArray[np.uint64]
 Ranges = tuple[Array, Array]
 
@@ -12,12 +14,10 @@ def union(start: Array, end: Array) -> Ranges:
 
     What touches becomes one range.
     """
-    if not len(start):
-        return start, end
-    order = np.argsort(start, kind="stable")
-    start, end = start[order], np.maximum.accumulate(end[order])
-    first = np.append(True, start[1:] > end[:-1])
-    return start[first], end[np.append(first[1:], True)]
+    if not native.is_sorted(start):
+        order = np.argsort(start, kind="stable")
+        start, end = start[order], end[order]
+    return native.union(start, end)
 
 
 def subtract(start: Array, end: Array, minus: Ranges) -> tuple[Array, Array, NDArray[np.intp]]:
@@ -25,12 +25,7 @@ def subtract(start: Array, end: Array, minus: Ranges) -> tuple[Array, Array, NDA
 
     Returns ``(start, end, source)``: part i comes from range ``source[i]``.
     """
-    borders = np.unique(np.concatenate((start, end, *minus)))
-    low, high = borders[:-1], borders[1:]
-    kept = _lies_in(low, start, end) & ~_lies_in(low, *minus)
-    # Borders of others than its own range and of `minus` cannot cut a range; those of what was taken out can.
-    source = np.searchsorted(end, low[kept], side="right")
-    return low[kept], high[kept], source
+    return native.subtract(start, end, *minus)
 
 
 def without(ranges: Ranges, minus: Ranges) -> Ranges:
@@ -50,10 +45,6 @@ def total_size(ranges: Ranges) -> int:
     """Return the sum of the sizes of ranges, in bytes."""
     start, end = ranges
     return int((end - start).sum())
-
-
-def _lies_in(address: Array, start: Array, end: Array) -> NDArray[np.bool_]:
-    return np.searchsorted(start, address, side="right") > np.searchsorted(end, address, side="right")
 
 
 def _size_below(ranges: Ranges, address: Array) -> NDArray[np.int64]:

@@ -149,10 +149,10 @@ class PageTableAddressSpace:
         voids = self._uncleared
         end_ns = found.end_ns
         if clear:
-            left = [found.uncleared]
+            left = found.uncleared
             if len(found.refs) and not self._clear_scanned(found):
-                left.append(found.refs)
-            self._uncleared = ranges.union(*np.concatenate(left)[:, :2].T)
+                left = np.concatenate((left, found.refs)) if len(left) else found.refs
+            self._uncleared = ranges.union(left[:, 0], left[:, 1])
             end_ns = time.monotonic_ns()
         run_start, run_end, page_size = found.young.T.copy()
         if voids is not None and len(voids[0]):

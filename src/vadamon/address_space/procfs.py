@@ -104,9 +104,15 @@ def resident(pid: int) -> int:
 
 def _nr_resident_pages(tid: int) -> int:
     try:
-        return int((Path("/proc") / str(tid) / "statm").read_bytes().split()[1])
-    except (FileNotFoundError, ProcessLookupError):
+        statm = os.open(f"/proc/{tid}/statm", os.O_RDONLY)
+    except FileNotFoundError:
         return 0
+    try:
+        return int(os.read(statm, 256).split()[1])
+    except ProcessLookupError:
+        return 0
+    finally:
+        os.close(statm)
 
 
 def uids(pid: int) -> list[int]:

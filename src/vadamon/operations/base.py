@@ -41,12 +41,14 @@ class Target:
         """Of those, more than one address a region."""
         self.by_itself: SamplesByItself | None = address_space if isinstance(address_space, SamplesByItself) else None
         """The address space, if it can take samples by itself."""
+        self.sized: ReportsResident | None = address_space if isinstance(address_space, ReportsResident) else None
+        """The address space, if it knows how much of it is in memory."""
         self.generation = 0
         """Generation of the address space that the regions are of."""
 
     def resident(self) -> int:
         """Return how many bytes are in memory now; 0 where there is no telling."""
-        return self.address_space.resident() if isinstance(self.address_space, ReportsResident) else 0
+        return 0 if self.sized is None else self.sized.resident()
 
 
 class MonitoringOperations(Protocol):

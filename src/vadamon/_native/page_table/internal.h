@@ -89,16 +89,38 @@ int view_call(struct page_table *pt, struct view *view);
 
 /* `before`: of WANT_OWED, what reclaim knew of the pages, WAS_YOUNG of those that are owed it; else NULL. */
 int probe(struct page_table *pt, const uint64_t *addresses, size_t n, enum want_folio want_folio, const uint8_t *before);
-unsigned int level_of(uint64_t found);
+
+static inline unsigned int level_of(uint64_t found)
+{
+	return found >> FOUND_LEVEL_SHIFT & FOUND_LEVEL_MASK;
+}
+
+static inline uint64_t page_size_of(uint64_t found)
+{
+	static const uint64_t sizes[] = {PAGE_SIZE, PAGE_SIZE, PMD_SIZE, GIB};
+
+	return sizes[level_of(found)];
+}
+
 /* The whole folio around an address, or the whole huge page: less would split it. */
-struct iovec folio_range(uint64_t address, uint64_t found);
+static inline struct iovec folio_range(uint64_t address, uint64_t found)
+{
+	uint64_t index = found >> FOUND_INDEX_SHIFT, order = found >> FOUND_ORDER_SHIFT & FOUND_ORDER_MASK;
+	uint64_t start = address / PAGE_SIZE * PAGE_SIZE - index * PAGE_SIZE, length = PAGE_SIZE << order;
+
+	if (level_of(found) == 2) {
+		start = address / PMD_SIZE * PMD_SIZE;
+		length = PMD_SIZE;
+	}
+	return (struct iovec){.iov_base = (void *)start, .iov_len = length};
+}
+
 /* Is it a page that MADV_COLD leaves alone, or that it would split? Then only clear_refs clears it. */
 bool needs_clear_refs(struct page_table *pt, uint64_t address, uint64_t found);
 /* Clear pt->ranges from the i-th on; return the first that the kernel refused, or their number. */
 size_t clear_from(struct page_table *pt, size_t i);
 void give_back(struct page_table *pt, uint8_t before, uint64_t address, uint64_t found);
 void touch(struct page_table *pt);
-uint64_t page_size_of(uint64_t found);
 uint64_t now_ns(void);
 
 void scanner_forget(struct page_table *pt);

@@ -472,23 +472,6 @@ static bool exclusively_mapped(struct page_table *pt, uint64_t address)
 	       (entry >> 56 & 1);
 }
 
-unsigned int level_of(uint64_t found)
-{
-	return found >> FOUND_LEVEL_SHIFT & FOUND_LEVEL_MASK;
-}
-
-struct iovec folio_range(uint64_t address, uint64_t found)
-{
-	uint64_t index = found >> FOUND_INDEX_SHIFT, order = found >> FOUND_ORDER_SHIFT & FOUND_ORDER_MASK;
-	uint64_t start = address / PAGE_SIZE * PAGE_SIZE - index * PAGE_SIZE, length = PAGE_SIZE << order;
-
-	if (level_of(found) == 2) {
-		start = address / PMD_SIZE * PMD_SIZE;
-		length = PMD_SIZE;
-	}
-	return (struct iovec){.iov_base = (void *)start, .iov_len = length};
-}
-
 /* Samples from `first` on that lie in the range could not be cleared. */
 static void void_range(const uint64_t *addresses, size_t n, uint32_t first, struct iovec range, uint8_t *voids)
 {
@@ -733,13 +716,6 @@ void give_back(struct page_table *pt, uint8_t before, uint64_t address, uint64_t
 		touch(pt);
 	while (touches--)
 		pt->ranges[pt->nr_ranges++] = (struct iovec){.iov_base = (void *)address, .iov_len = 1};
-}
-
-uint64_t page_size_of(uint64_t found)
-{
-	static const uint64_t sizes[] = {PAGE_SIZE, PAGE_SIZE, PMD_SIZE, GIB};
-
-	return sizes[level_of(found)];
 }
 
 /* Judge one sample by what is found now, and queue what its page is owed. */

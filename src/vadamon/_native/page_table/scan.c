@@ -92,51 +92,59 @@ static void *grow(struct scanner *s, void *items, size_t *capacity, size_t size)
 	return grown;
 }
 
-static void append_run(struct scanner *s, struct runs *runs, uint64_t start, uint64_t end, uint64_t page_size)
+static void begin_run(struct scanner *s, struct runs *runs, uint64_t start, uint64_t end, uint64_t page_size)
 {
-	struct run *last = runs->run + runs->nr - 1;
-
-	if (runs->nr && start >= last->start && start <= last->end && last->page_size == page_size) {
-		last->end = end > last->end ? end : last->end;
-		return;
-	}
 	if (runs->nr == runs->capacity)
 		runs->run = grow(s, runs->run, &runs->capacity, sizeof(*runs->run));
 	if (runs->nr < runs->capacity)
 		runs->run[runs->nr++] = (struct run){start, end, page_size};
 }
 
-static void append_owed(struct scanner *s, struct owed *owed, struct owed_run run)
+static inline void append_run(struct scanner *s, struct runs *runs, uint64_t start, uint64_t end, uint64_t page_size)
 {
-	struct owed_run *last = owed->run + owed->nr - 1;
+	struct run *last = runs->run + runs->nr - 1;
 
-	if (run.start >= run.end)
-		return;
-	if (owed->nr && last->end == run.start && last->before == run.before) {
-		last->end = run.end;
-		return;
-	}
+	if (runs->nr && start >= last->start && start <= last->end && last->page_size == page_size)
+		last->end = end > last->end ? end : last->end;
+	else
+		begin_run(s, runs, start, end, page_size);
+}
+
+static void begin_owed(struct scanner *s, struct owed *owed, uint64_t start, uint64_t end, uint8_t before)
+{
 	if (owed->nr == owed->capacity)
 		owed->run = grow(s, owed->run, &owed->capacity, sizeof(*owed->run));
 	if (owed->nr < owed->capacity)
-		owed->run[owed->nr++] = run;
+		owed->run[owed->nr++] = (struct owed_run){start, end, before};
+}
+
+static inline void append_owed(struct scanner *s, struct owed *owed, uint64_t start, uint64_t end, uint8_t before)
+{
+	struct owed_run *last = owed->run + owed->nr - 1;
+
+	if (owed->nr && last->end == start && last->before == before)
+		last->end = end;
+	else if (start < end)
+		begin_owed(s, owed, start, end, before);
 }
 
 /*
  * Pages that are owed something are young no longer: their time has come. Touching a huge page would set its accessed bit,
  * and it would be taken for young: that has to wait until nobody looks any more.
  */
-static void settle(struct scanner *s, struct owed_run run)
+static void settle(struct scanner *s, uint64_t start, uint64_t end, uint8_t before)
 {
-	size_t nr = (run.end - run.start) / PAGE_SIZE;
+	size_t nr = (end - start) / PAGE_SIZE;
+	uint64_t due_end;
 
-	if (run.before & WAS_HUGE)
+	if (before & WAS_HUGE)
 		nr = 0;
 	else if (nr > s->max_due)
 		nr = s->max_due;
 	s->max_due -= nr;
-	append_owed(s, &s->due, (struct owed_run){run.start, run.start + nr * PAGE_SIZE, run.before});
-	append_owed(s, &s->next, (struct owed_run){run.start + nr * PAGE_SIZE, run.end, run.before});
+	due_end = start + nr * PAGE_SIZE;
+	append_owed(s, &s->due, start, due_end, before);
+	append_owed(s, &s->next, due_end, end, before);
 }
 
 /* Settle what is owed to pages below an address; return what is owed to others, or NULL. */
@@ -147,11 +155,11 @@ static struct owed_run *settle_below(struct scanner *s, uint64_t address)
 
 		if (run->end > address) {
 			if (run->start < address)
-				settle(s, (struct owed_run){run->start, address, run->before});
+				settle(s, run->start, address, run->before);
 			run->start = run->start < address ? address : run->start;
 			return run;
 		}
-		settle(s, *run);
+		settle(s, run->start, run->end, run->before);
 	}
 	return NULL;
 }
@@ -166,7 +174,7 @@ static void owe(struct scanner *s, uint64_t address, uint8_t before)
 		run->start += PAGE_SIZE;
 		s->settled += run->start == run->end;
 	}
-	append_owed(s, &s->next, (struct owed_run){address, address + PAGE_SIZE, before});
+	append_owed(s, &s->next, address, address + PAGE_SIZE, before);
 }
 
 /* Pages that are looked at together before they are given back what they are owed. */
@@ -260,14 +268,16 @@ static uint8_t state_before(uint64_t found)
 	       (level_of(found) == 1 ? 0 : WAS_HUGE);
 }
 
-/* Have the accessed bit of a young page cleared, or note that it will not be. */
-static void clear_page(struct page_table *pt, const struct young_page *page, uint64_t size)
+/* Is it a page that MADV_COLD will not clear? Then note who else is to, or that nobody can. */
+static bool is_for_others(struct page_table *pt, const struct young_page *page, uint64_t size)
 {
 	struct scan_result *result = &pt->scanner->result;
 
+	if (page->found & IS_KNOWN && !pt->no_leader)
+		return false;
 	if (page->found & (FOUND_HUGETLB | FOUND_FAILED)) {
 		append_run(pt->scanner, &result->uncleared, page->address, page->address + size, PAGE_SIZE);
-		return;
+		return true;
 	}
 	/* Not on the LRU are pages so new that they still are in a batch of some processor's. */
 	if (needs_clear_refs(pt, page->address, page->found) || !(page->found & FOUND_ON_LRU)) {
@@ -276,10 +286,16 @@ static void clear_page(struct page_table *pt, const struct young_page *page, uin
 			result->refs_file = true;
 		else
 			result->refs_anon = true;
-		return;
+		return true;
 	}
-	if (page->found & SAME_FOLIO)
-		return; /* cleared with the first page */
+	return false;
+}
+
+/* Have the accessed bit of a young page cleared, or note that it will not be. */
+static void clear_page(struct page_table *pt, const struct young_page *page, uint64_t size)
+{
+	if (is_for_others(pt, page, size) || page->found & SAME_FOLIO)
+		return; /* those of one folio are cleared with its first page */
 	owe(pt->scanner, page->address, state_before(page->found));
 	remember(pt->scanner, page);
 	clear_folio(pt, page);
@@ -358,22 +374,49 @@ static struct young_page *read_structs(struct scanner *s, struct young_page *pag
 	return page;
 }
 
-/* Find the young pages that are known from the scan before. */
-static void recognise(struct scanner *s)
+/* The first of the known pages, from the one at `from` on, that does not lie below the address. */
+static size_t find_known(const struct young_pages *known, size_t from, uint64_t address)
 {
-	for (size_t i = 0; i < s->nr_young; i++) {
-		struct young_page *page = s->young + i;
-		const struct young_page *known;
+	size_t step = 1, low = from, high;
 
-		while (s->known_at < s->known.nr && s->known.page[s->known_at].address < page->address)
-			s->known_at++;
-		if (s->known_at == s->known.nr)
-			return;
-		known = s->known.page + s->known_at;
-		if (known->address == page->address && known->frame == page->frame && page->found & IS_WRITABLE &&
-		    level_of(page->found) == 1 && !(page->found & (FOUND_FILE | FOUND_PINNED_VMA)))
-			page->found = known->found | IS_KNOWN;
+	if (low == known->nr || known->page[low].address >= address)
+		return low;
+	while (low + step < known->nr && known->page[low + step].address < address) {
+		low += step;
+		step *= 2;
 	}
+	high = low + step < known->nr ? low + step : known->nr;
+	while (low + 1 < high) {
+		size_t middle = (low + high) / 2;
+
+		if (known->page[middle].address < address)
+			low = middle;
+		else
+			high = middle;
+	}
+	return high;
+}
+
+/* Find the young pages that are known from the scan before; return how many are not. */
+static size_t recognise(struct scanner *s)
+{
+	const uint64_t looked_at = IS_WRITABLE | FOUND_FILE | FOUND_PINNED_VMA | FOUND_LEVEL_MASK << FOUND_LEVEL_SHIFT;
+	const struct young_pages *known = &s->known;
+	size_t at = s->known_at, nr_new = s->nr_young;
+
+	for (size_t i = 0; i < s->nr_young && at < known->nr; i++) {
+		struct young_page *page = s->young + i;
+
+		at = find_known(known, at, page->address);
+		if (at == known->nr || known->page[at].address != page->address ||
+		    known->page[at].frame != page->frame ||
+		    (page->found & looked_at) != (IS_WRITABLE | 1ULL << FOUND_LEVEL_SHIFT))
+			continue;
+		page->found = known->page[at].found | IS_KNOWN;
+		nr_new--;
+	}
+	s->known_at = at;
+	return nr_new;
 }
 
 /* Read struct page of all young pages that are mapped by PTEs; the rest is to be probed. */
@@ -498,12 +541,14 @@ static int take(struct page_table *pt, bool clear)
 		else
 			append_young(s, record->address, record->entry, record->found);
 	}
-	recognise(s);
-	look_at_structs(s);
-	result = probe_large(pt);
-	if (result == PT_OK)
-		judge(pt, clear);
-	return result;
+	if (recognise(s)) {
+		look_at_structs(s);
+		result = probe_large(pt);
+		if (result != PT_OK)
+			return result;
+	}
+	judge(pt, clear);
+	return PT_OK;
 }
 
 /* Scan the ranges that are laid out: as many runs as it takes. */
