@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,20 +17,34 @@ import pytest
 from tests.vm.guest import MARK
 from vadamon import Attrs, Snapshot
 from vadamon.backends import BACKENDS, BEST, Options
-from vadamon.workload import Area, Workload
+from vadamon.workload import Area, Sweep, Workload
 
 MIB = 1 << 20
 PAGE = 4096
 ACTIVE, IDLE = 6, 25
 """Bits of /proc/kpageflags."""
-SWEEP_US = 2_500 if MARK in Path("/proc/cmdline").read_text().split() else 1_000
+IS_EMULATED = MARK in Path("/proc/cmdline").read_text().split()
+"""Runs in a guest of tests/vm, where what flushes a TLB takes a hundred times as long as on hardware."""
+SWEEP_US = 2_500 if IS_EMULATED else 1_000
 """How often what is hot is touched: in each sample interval, and no oftener than that where touching is emulated."""
+AREA, HOT = (64 * MIB, 8 * MIB) if IS_EMULATED else (256 * MIB, 32 * MIB)
+"""Bytes of an area, and of what is hot in it; there this takes minutes otherwise."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/live/" in str(item.path):
             item.add_marker(pytest.mark.live)
+
+
+def often(**kwargs: Any) -> Sweep:
+    """Return a sweep of memory that is to be found hot by samples."""
+    return Sweep(period_us=SWEEP_US, **kwargs)
+
+
+def between_scans(**kwargs: Any) -> Sweep:
+    """Return a sweep of memory that is touched more than once between two scans."""
+    return Sweep(period_us=10_000, **kwargs)
 
 
 def overlap(snapshot: Snapshot, start: int, end: int) -> np.ndarray:
@@ -72,8 +87,6 @@ def score(
 
 
 BACKEND = BACKENDS[os.environ.get("VADAMON_BACKEND", BEST.name)]
-IS_EMULATED = MARK in Path("/proc/cmdline").read_text().split()
-"""Runs in a guest of tests/vm, where what flushes a TLB takes a hundred times as long as on hardware."""
 
 
 def watch(pid: int, seconds: float, attrs: Attrs | None = None) -> list[Snapshot]:

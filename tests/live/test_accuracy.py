@@ -2,17 +2,17 @@
 
 import pytest
 
-from tests.live.conftest import MIB, SWEEP_US, overlap, score
+from tests.live.conftest import AREA, HOT, MIB, often, overlap, score
 from vadamon import Attrs
-from vadamon.workload import Area, Sweep
+from vadamon.workload import Area
 
 SETTLED_NS = 3_000_000_000
 
 
 def hot_area(kind, move_every_s=None):
-    """256 MiB, 32 MiB of it touched all the time."""
-    sweep = Sweep(offset=64 * MIB, length=32 * MIB, period_us=SWEEP_US, move_every_s=move_every_s)
-    return Area("area", kind=kind, size=256 * MIB, patterns=[sweep])
+    """Return an area, an eighth of it touched all the time."""
+    sweep = often(offset=AREA // 4, length=HOT, move_every_s=move_every_s)
+    return Area("area", kind=kind, size=AREA, patterns=[sweep])
 
 
 def settled(snapshots):
@@ -29,7 +29,7 @@ def test_hot_and_cold_memory_are_told_apart(run, kind):
     for _ in range(2):  # once more where the machine was too busy for the workload to keep its pace
         snapshots, workload = run(hot_area(kind), 8)
         area = workload.areas["area"]
-        hot = (area.start + 64 * MIB, area.start + 96 * MIB)
+        hot = (area.start + AREA // 4, area.start + AREA // 4 + HOT)
         results.append(score(settled(snapshots), (area.start, area.end), lambda _, hot=hot: hot))
         if is_told_apart(results[-1]):
             return
@@ -39,7 +39,7 @@ def test_hot_and_cold_memory_are_told_apart(run, kind):
 @pytest.mark.parametrize("size", [MIB // 2, 2 * MIB])
 def test_small_hot_sets_of_shared_memory_are_found(run, size):
     # So small that it stays in the TLB, where clear_refs alone leaves it, and it would look cold.
-    area = Area("area", kind="shared", size=16 * size, patterns=[Sweep(offset=4 * size, length=size)])
+    area = Area("area", kind="shared", size=16 * size, patterns=[often(offset=4 * size, length=size)])
     results = []
     for _ in range(2):  # once more, as above
         snapshots, workload = run(area, 7)

@@ -3,15 +3,15 @@
 import time
 from pathlib import Path
 
-from tests.live.conftest import ACTIVE, MIB, huge_bytes, make_active, page_flags, watch
+from tests.live.conftest import ACTIVE, MIB, huge_bytes, make_active, often, page_flags, watch
 from vadamon import Attrs
-from vadamon.workload import Area, Sweep, Workload
+from vadamon.workload import Area, Workload
 
 MANY = Attrs(min_nr_regions=300)
 
 
 def test_huge_pages_are_never_split():
-    area = Area("area", kind="huge", size=128 * MIB, patterns=[Sweep(length=32 * MIB)])
+    area = Area("area", kind="huge", size=128 * MIB, patterns=[often(length=32 * MIB)])
     with Workload([area]) as workload:
         before = huge_bytes(workload.pid)
         assert before >= 128 * MIB
@@ -20,7 +20,7 @@ def test_huge_pages_are_never_split():
 
 
 def test_active_pages_stay_active():
-    area = Area("area", size=64 * MIB, patterns=[Sweep(length=16 * MIB)])
+    area = Area("area", size=64 * MIB, patterns=[often(length=16 * MIB)])
     with Workload([area]) as workload:
         start = workload.areas["area"].start
         make_active(workload.pid, start, 64 * MIB)
@@ -43,7 +43,7 @@ def test_nothing_is_left_behind():
 
 
 def test_the_target_goes_on_undisturbed():
-    area = Area("area", size=16 * MIB, patterns=[Sweep(length=16 * MIB)])
+    area = Area("area", size=16 * MIB, patterns=[often(length=16 * MIB)])
     with Workload([area]) as workload:
         watch(workload.pid, 2, MANY)
         time.sleep(0.2)

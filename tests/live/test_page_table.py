@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.live.conftest import MIB, frames
+from tests.live.conftest import MIB, frames, often
 from vadamon.address_space.page_table import PageTableAddressSpace
-from vadamon.workload import Area, Sweep, Workload
+from vadamon.workload import Area, Workload
 
 NR_HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
 FOLIOS_64K = Path("/sys/kernel/mm/transparent_hugepage/hugepages-64kB")
@@ -38,7 +38,7 @@ def every(start, end, step):
 
 @pytest.mark.parametrize(("kind", "size", "page_size"), [("private", 4096, 4096), ("huge", 2 * MIB, 2 * MIB)])
 def test_just_the_pages_that_are_touched_are_young(kind, size, page_size):
-    area = Area("a", kind=kind, size=32 * MIB, patterns=[Sweep(offset=8 * MIB, length=8 * MIB)])
+    area = Area("a", kind=kind, size=32 * MIB, patterns=[often(offset=8 * MIB, length=8 * MIB)])
     with Workload([area]) as workload, unpaced(workload.pid) as space:
         start = workload.areas["a"].start
         addresses = every(start + 123, start + 32 * MIB, size)
@@ -127,7 +127,7 @@ def reserved_huge_pages():
 
 
 def test_hugetlb_pages_cannot_be_cleared_and_are_void(reserved_huge_pages):
-    area = Area("a", kind="hugetlb", size=8 * MIB, patterns=[Sweep(length=8 * MIB)])
+    area = Area("a", kind="hugetlb", size=8 * MIB, patterns=[often(length=8 * MIB)])
     with Workload([area]) as workload, unpaced(workload.pid) as space:
         addresses = every(workload.areas["a"].start, workload.areas["a"].end, MIB)
         accessed, sizes, voids = look(space, addresses)
@@ -174,7 +174,7 @@ def test_large_folios_are_not_split(folios_of_64k, start_target):
 
 
 def test_two_spaces_in_two_threads_do_not_mix():
-    sweeps = [Sweep(length=4 * MIB), Sweep(offset=4 * MIB, length=4 * MIB)]
+    sweeps = [often(length=4 * MIB), often(offset=4 * MIB, length=4 * MIB)]
     failures = []
 
     def watch(workload, hot_first):
@@ -214,7 +214,7 @@ def test_addresses_that_were_not_prepared_are_answered():
 
 
 def test_more_addresses_than_fit_in_one_run():
-    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(length=64 * MIB)])]) as workload:
+    with Workload([Area("a", size=64 * MIB, patterns=[often(length=64 * MIB)])]) as workload:
         start = workload.areas["a"].start
         with unpaced(workload.pid) as space:
             rounds = [look(space, every(start, start + 64 * MIB, 4096)) for _ in range(3)]
@@ -223,7 +223,7 @@ def test_more_addresses_than_fit_in_one_run():
 
 
 def test_where_clearing_would_cost_the_target_too_much_samples_are_used_in_turns():
-    with Workload([Area("a", size=32 * MIB, patterns=[Sweep(length=32 * MIB)])]) as workload:
+    with Workload([Area("a", size=32 * MIB, patterns=[often(length=32 * MIB)])]) as workload:
         addresses = every(workload.areas["a"].start, workload.areas["a"].end, 4096)
         with PageTableAddressSpace(workload.pid, flush_budget=0.01) as space:
             voids = [look(space, addresses)[2] for _ in range(40)][20:]

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import vadamon
+from tests.live.conftest import often
 from vadamon.attrs import IntervalsGoal
 from vadamon.workload import Area, Sweep, Workload
 
@@ -50,7 +51,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def workload():
-    with Workload([Area("a", size=16 * MIB, patterns=[Sweep(length=4 * MIB)])]) as workload:
+    with Workload([Area("a", size=16 * MIB, patterns=[often(length=4 * MIB)])]) as workload:
         yield workload
 
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.live.conftest import MIB
+from tests.live.conftest import MIB, often
 from vadamon import Regions
 from vadamon.address_space.base import Schedule, Stage
 from vadamon.address_space.page_table import PageTableAddressSpace
@@ -30,7 +30,7 @@ def schedule(nr, sample_ms=5, begin_ns=None):
 
 @pytest.mark.parametrize("kind", ["private", "huge"])
 def test_hot_pages_are_counted_and_cold_ones_are_not(kind):
-    area = Area("a", kind=kind, size=64 * MIB, patterns=[Sweep(offset=16 * MIB, length=16 * MIB)])
+    area = Area("a", kind=kind, size=64 * MIB, patterns=[often(offset=16 * MIB, length=16 * MIB)])
     with Workload([area]) as workload, PageTableAddressSpace(workload.pid, flush_budget=1) as space:
         regions = pieces(workload.areas["a"].start, 2 * MIB, 32)
         done = space.rounds(regions, np.random.default_rng(1), schedule(100))
@@ -139,7 +139,7 @@ def test_none_are_taken_of_no_regions_and_of_too_many(nr_regions):
 
 
 def test_more_hot_regions_than_one_call_of_the_kernel_clears():
-    area = Area("a", size=16 * MIB, patterns=[Sweep(length=16 * MIB)])
+    area = Area("a", size=16 * MIB, patterns=[often(length=16 * MIB)])
     with Workload([area]) as workload, PageTableAddressSpace(workload.pid, flush_budget=1) as space:
         regions = pieces(workload.areas["a"].start, PAGE, 4096)
         done = space.rounds(regions, np.random.default_rng(1), schedule(20, sample_ms=20))

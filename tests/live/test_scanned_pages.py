@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import vadamon
-from tests.live.conftest import ACTIVE, IDLE, MIB, PAGE, frames, huge_bytes, make_active, page_flags
+from tests.live.conftest import ACTIVE, IDLE, MIB, PAGE, between_scans, frames, huge_bytes, make_active, page_flags
 from vadamon import Attrs, VadamonError
 from vadamon.address_space.base import Scans
 from vadamon.address_space.page_table import PageTableAddressSpace
@@ -116,7 +116,7 @@ def tally_once(area, page_size, nr_scans=20, interval_s=0.05, **kwargs):
     return found
 
 
-MOVING = (Sweep(offset=8 * MIB, length=8 * MIB, move_every_s=0.2), Sweep(length=2 * MIB, period_us=70_000))
+MOVING = (between_scans(offset=8 * MIB, length=8 * MIB, move_every_s=0.2), Sweep(length=2 * MIB, period_us=70_000))
 
 
 @pytest.mark.parametrize(
@@ -188,14 +188,14 @@ def test_pages_that_a_child_maps_too_are_not_taken_for_accessed_and_stay_shared(
 
 
 def test_what_cannot_be_cleared_in_time_is_void_and_not_guessed():
-    area = Area("a", kind="shared", size=32 * MIB, patterns=[Sweep(length=8 * MIB)])
+    area = Area("a", kind="shared", size=32 * MIB, patterns=[between_scans(length=8 * MIB)])
     found = tally(area, PAGE, nr_scans=30, interval_s=0.02, clear_budget=0.01)
     assert (found.wrong, found.missed) == (0, 0)
     assert found.void > 10 * 8 * MIB
 
 
 def test_a_look_without_clearing_goes_on_with_the_same_interval():
-    with Workload([Area("a", size=16 * MIB, patterns=[Sweep(length=4 * MIB)])]) as workload:
+    with Workload([Area("a", size=16 * MIB, patterns=[between_scans(length=4 * MIB)])]) as workload:
         area = workload.areas["a"]
         with PageTableAddressSpace(workload.pid) as space:
             assert isinstance(space, Scans)
@@ -208,7 +208,7 @@ def test_a_look_without_clearing_goes_on_with_the_same_interval():
 
 
 def test_huge_pages_are_found_as_such_and_never_split():
-    area = Area("a", kind="huge", size=128 * MIB, patterns=[Sweep(offset=6 * MIB, length=32 * MIB)])
+    area = Area("a", kind="huge", size=128 * MIB, patterns=[between_scans(offset=6 * MIB, length=32 * MIB)])
     with Workload([area]) as workload:
         before = huge_bytes(workload.pid)
         assert before >= 128 * MIB
@@ -254,7 +254,7 @@ def test_large_folios_are_not_split(start_target):
 
 
 def test_reclaim_gets_back_what_it_knew():
-    area = Area("a", size=64 * MIB, patterns=[Sweep(length=16 * MIB)])
+    area = Area("a", size=64 * MIB, patterns=[between_scans(length=16 * MIB)])
     with Workload([area]) as workload:
         start = workload.areas["a"].start
         make_active(workload.pid, start, 64 * MIB)
@@ -321,7 +321,7 @@ def test_a_process_that_ends_within_the_window_is_told():
 
 
 def test_scanned_snapshots_are_exact():
-    area = Area("a", size=64 * MIB, patterns=[Sweep(offset=8 * MIB, length=16 * MIB)])
+    area = Area("a", size=64 * MIB, patterns=[between_scans(offset=8 * MIB, length=16 * MIB)])
     with Workload([area]) as workload:
         start = workload.areas["a"].start
         attrs = Attrs(sample_us=50_000, aggr_us=500_000, max_nr_regions=10_000)
@@ -355,7 +355,7 @@ def call(*arguments):
 
 def test_the_command_line(tmp_path):
     path = tmp_path / "x.vadamon"
-    area = Area("a", size=16 * MIB, patterns=[Sweep(length=4 * MIB)])
+    area = Area("a", size=16 * MIB, patterns=[between_scans(length=4 * MIB)])
     with Workload([area]) as workload:
         options = ("--sample", "20ms", "--duration", "1s", "--min-regions", "3", "--max-regions", "5")
         done = call("record", "--scan", "-o", path, *options, workload.pid)

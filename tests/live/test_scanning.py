@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import vadamon
-from tests.live.conftest import MIB, overlap
+from tests.live.conftest import MIB, between_scans, often, overlap
 from vadamon import Attrs
-from vadamon.workload import Area, Sweep, Workload
+from vadamon.workload import Area, Workload
 
 VADAMON = Path(sys.executable).with_name("vadamon")
 EVERY_100_MS = Attrs(sample_us=100_000, aggr_us=1_000_000, max_nr_regions=100_000)
@@ -26,7 +26,7 @@ def scan(pid, nr_snapshots):
 
 @pytest.mark.parametrize("kind", ["private", "huge", "shared", "file"])
 def test_pages_are_told_apart_exactly(kind):
-    sweeps = [Sweep(offset=16 * MIB, length=8 * MIB), Sweep(offset=32 * MIB, length=2 * MIB)]
+    sweeps = [between_scans(offset=16 * MIB, length=8 * MIB), between_scans(offset=32 * MIB, length=2 * MIB)]
     with Workload([Area("a", kind=kind, size=64 * MIB, patterns=sweeps)]) as workload:
         start = workload.areas["a"].start
         snapshots = scan(workload.pid, 3)[1:]
@@ -44,7 +44,7 @@ def test_pages_are_told_apart_exactly(kind):
 
 
 def test_huge_pages_are_not_split_and_the_target_goes_on():
-    with Workload([Area("a", kind="huge", size=64 * MIB, patterns=[Sweep(length=16 * MIB)])]) as workload:
+    with Workload([Area("a", kind="huge", size=64 * MIB, patterns=[between_scans(length=16 * MIB)])]) as workload:
         rollup = Path(f"/proc/{workload.pid}/smaps_rollup")
 
         def huge_kib():
@@ -57,7 +57,7 @@ def test_huge_pages_are_not_split_and_the_target_goes_on():
 
 def test_record_scan(tmp_path):
     path = tmp_path / "x.vadamon"
-    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(offset=4 * MIB, length=4096)])]) as workload:
+    with Workload([Area("a", size=64 * MIB, patterns=[between_scans(offset=4 * MIB, length=4096)])]) as workload:
         address = workload.areas["a"].start + 4 * MIB
         done = subprocess.run(
             [VADAMON, "record", "--scan", "--sample", "50ms", "--duration", "2s", "-o", path, str(workload.pid)],
@@ -78,7 +78,7 @@ def test_record_scan(tmp_path):
 def test_record_with_the_truth(tmp_path):
     sampled_path, truth_path = tmp_path / "sampled", tmp_path / "truth"
     options = ("--sample", "50ms", "--aggr", "500ms", "--duration", "5s", "--truth", truth_path, "-o", sampled_path)
-    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(offset=16 * MIB, length=16 * MIB)])]) as workload:
+    with Workload([Area("a", size=64 * MIB, patterns=[between_scans(offset=16 * MIB, length=16 * MIB)])]) as workload:
         start = workload.areas["a"].start
         done = subprocess.run(
             [VADAMON, "record", *options, str(workload.pid)], capture_output=True, text=True, timeout=60, check=False
@@ -148,7 +148,7 @@ def refusing(tmp_path):
 
 
 def test_a_kernel_that_refuses_to_scan_still_samples(refusing, tmp_path):
-    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(offset=16 * MIB, length=16 * MIB)])]) as workload:
+    with Workload([Area("a", size=64 * MIB, patterns=[often(offset=16 * MIB, length=16 * MIB)])]) as workload:
         path = tmp_path / "x.vadamon"
 
         def record(*options):

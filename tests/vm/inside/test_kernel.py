@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import vadamon
-from tests.live.conftest import MIB, SWEEP_US, score
+from tests.live.conftest import AREA, HOT, MIB, often, score
 from vadamon import Attrs, VadamonError
 from vadamon.monitors import damon_trace, kernel
 from vadamon.monitors.damon_sysfs import ROOT
 from vadamon.monitors.kernel import KernelMonitor
-from vadamon.workload import Area, Sweep, Workload
+from vadamon.workload import Area, Workload
 
 VADAMON = Path(sys.executable).with_name("vadamon")
 INSTANCES = Path("/sys/kernel/tracing/instances")
@@ -47,14 +47,13 @@ def nothing_is_left_behind():
 
 @pytest.fixture
 def hot_workload():
-    sweep = Sweep(offset=64 * MIB, length=32 * MIB, period_us=SWEEP_US)
-    with Workload([Area("area", size=256 * MIB, patterns=[sweep])]) as workload:
+    with Workload([Area("area", size=AREA, patterns=[often(offset=AREA // 4, length=HOT)])]) as workload:
         yield workload
 
 
 @pytest.fixture
 def workload():
-    with Workload([Area("a", size=4 * MIB, patterns=[Sweep(length=MIB)])]) as workload:
+    with Workload([Area("a", size=4 * MIB, patterns=[often(length=MIB)])]) as workload:
         yield workload
 
 
@@ -80,7 +79,7 @@ def test_hot_and_cold_memory_are_told_apart(hot_workload, monkeypatch, has_trace
     assert snapshots[0].start_ns - begun_ns < 1e9
     settled = [s for s in snapshots if s.start_ns >= snapshots[0].start_ns + 5e9]
     assert len(settled) >= (20 if has_tracefs else 3)
-    hot = (area.start + 64 * MIB, area.start + 96 * MIB)
+    hot = (area.start + AREA // 4, area.start + AREA // 4 + HOT)
     result = score(settled, (area.start, area.end), lambda _: hot)
     assert result.recall >= 0.95
     assert result.precision >= 0.95
@@ -128,7 +127,7 @@ def test_it_ends_with_its_target(workload):
 
 def test_a_recording_is_made(tmp_path):
     path = tmp_path / "x.vadamon"
-    with Workload([Area("a", size=64 * MIB, patterns=[Sweep(length=16 * MIB)])]) as workload:
+    with Workload([Area("a", size=64 * MIB, patterns=[often(length=16 * MIB)])]) as workload:
         options = ["-o", path, "--backend", "kernel", "--duration", "4s", "--aggr", "200ms"]
         subprocess.run([VADAMON, "record", *options, str(workload.pid)], check=True)
         area = workload.areas["a"]

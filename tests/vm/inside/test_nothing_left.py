@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.conftest import MIB
-from vadamon.workload import Area, Sweep, Workload
+from tests.live.conftest import MIB, often
+from vadamon.workload import Area, Workload
 
 VADAMON = Path(sys.executable).with_name("vadamon")
 SYS_BPF = 321
@@ -49,7 +49,7 @@ def wait_for(condition):
 @pytest.mark.parametrize("options", [(), ("--scan",)], ids=["sampling", "scanning"])
 def test_after_a_signal(tmp_path, options, number):
     path = tmp_path / "x.vadamon"
-    with Workload([Area("a", size=16 * MIB, patterns=[Sweep(length=4 * MIB)])]) as workload:
+    with Workload([Area("a", size=16 * MIB, patterns=[often(length=4 * MIB)])]) as workload:
         before = state(workload.pid)
         command = [VADAMON, "record", "--backend", "page-table", *options, "-o", path, str(workload.pid)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.live.conftest import MIB, huge_bytes
+from tests.live.conftest import MIB, huge_bytes, often
 from vadamon import Attrs
 from vadamon.address_space.page_idle import PageIdleAddressSpace
 from vadamon.backends import BACKENDS, Options
-from vadamon.workload import Area, Sweep, Workload
+from vadamon.workload import Area, Workload
 
 VADAMON = Path(sys.executable).with_name("vadamon")
 NR_HUGE_PAGES = Path("/proc/sys/vm/nr_hugepages")
@@ -48,7 +48,7 @@ def own_memory(size, step):
     [("private", 4096, 4096), ("huge", MIB // 2, 2 * MIB), ("shared", 4096, 4096), ("mlocked", 4096, 4096)],
 )
 def test_just_the_pages_that_are_touched_are_young(kind, step, page_size):
-    area = Area("a", kind=kind, size=32 * MIB, patterns=[Sweep(offset=8 * MIB, length=8 * MIB)])
+    area = Area("a", kind=kind, size=32 * MIB, patterns=[often(offset=8 * MIB, length=8 * MIB)])
     with Workload([area]) as workload, PageIdleAddressSpace(workload.pid) as space:
         before = huge_bytes(workload.pid)
         start = workload.areas["a"].start
@@ -131,7 +131,7 @@ def test_hugetlb_pages_cannot_be_marked_and_are_void():
     before = NR_HUGE_PAGES.read_text()
     NR_HUGE_PAGES.write_text("8")
     try:
-        area = Area("a", kind="hugetlb", size=8 * MIB, patterns=[Sweep(length=8 * MIB)])
+        area = Area("a", kind="hugetlb", size=8 * MIB, patterns=[often(length=8 * MIB)])
         with Workload([area]) as workload, PageIdleAddressSpace(workload.pid) as space:
             accessed, _, voids = look(space, every(workload.areas["a"].start, workload.areas["a"].end, MIB))
             assert voids.all()
