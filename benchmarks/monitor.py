@@ -18,8 +18,9 @@ MIB = 1 << 20
 VADAMON = Path(sys.executable).with_name("vadamon")
 SECONDS = 12
 SETTLING_S = 3
-TURNS = 40
-TURN_S = 0.6
+# Short turns, and many: from one to the next the machine stays as fast as it is.
+TURNS = 400
+TURN_S = 0.1
 TURNED = f"{TURNS} turns of stopping the monitor and letting it go on, {TURN_S} s each; median and its standard error"
 NR_REGIONS = (100, 1000)
 
@@ -78,7 +79,7 @@ def peak_resident_mib(pid: int) -> float:
     return int(status.partition("\nVmHWM:")[2].split()[0]) / 1024
 
 
-def in_turns(speed: Callable[[], float], pid: int, nr_turns: int) -> list[float]:
+def in_turns(speed: Callable[[], float], pid: int, nr_turns: int, pause_s: float) -> list[float]:
     """Return the slow-down in each turn of stopping a monitor and letting it go on.
 
     A machine that others use is now faster, now slower: two times that are compared must lie close together.
@@ -89,7 +90,7 @@ def in_turns(speed: Callable[[], float], pid: int, nr_turns: int) -> list[float]
             speeds = {}
             for number in (signal.SIGSTOP, signal.SIGCONT)[:: 1 - 2 * (turn % 2)]:
                 os.kill(pid, number)
-                time.sleep(0.1)
+                time.sleep(pause_s)
                 speeds[number] = speed()
             slow_downs.append(speeds[signal.SIGSTOP] / speeds[signal.SIGCONT] - 1)
     finally:
@@ -122,7 +123,7 @@ def slow_down(area: Area, start: "Callable[[int], subprocess.Popen[str]]") -> st
 
         recorder = start(workload.pid)
         time.sleep(SETTLING_S)
-        slow_downs = in_turns(speed, recorder.pid, TURNS)
+        slow_downs = in_turns(speed, recorder.pid, TURNS, TURN_S / 3)
         recorder.terminate()
         recorder.communicate()
         os.sched_setaffinity(0, set(range(os.cpu_count() or 1)))

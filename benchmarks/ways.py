@@ -30,7 +30,7 @@ HOT = 32 * MIB
 SIZE = int(os.environ.get("VADAMON_MIB", "2048")) * MIB
 OFFSET = SIZE // 4
 ROUNDS = int(os.environ.get("VADAMON_ROUNDS", "4"))
-TURNS, TURN_S = 8, 0.5  # in each round
+TURNS, TURN_S, PAUSE_S = 8, 0.5, 0.1  # in each round
 SETTLING_S = 4.0  # regions are coarse at first
 MEASURED_S = 5.0
 ALONE_S = 2.5
@@ -184,7 +184,7 @@ def measure(way: Way, target: Target, path: Path) -> float:
         way.processor.append((spent_ns(way, process.pid) - begin_cpu) / (time.monotonic_ns() - begin))
         end = time.monotonic_ns()
         if not way.is_kernels:  # a thread of the kernel cannot be stopped
-            way.slow_down += in_turns(lambda: target.speed(TURN_S), process.pid, TURNS)
+            way.slow_down += in_turns(lambda: target.speed(TURN_S), process.pid, TURNS, PAUSE_S)
         process.terminate()
         process.wait()
     source = path if way.read is read_recording else path.with_suffix(".out")
