@@ -7,7 +7,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,14 @@ def spots() -> list[Sweep]:
     return [Sweep(offset=i * 4 * MIB + place * 256 * KIB, length=256 * KIB) for i, place in enumerate(places)]
 
 
+SPOTS = "64 small hot spots"
+NR_RUNS = {SPOTS: 6}
+"""How many of them are found is a matter of luck: one run tells nothing."""
 WORKLOADS = {
     "one hot range": Area("a", size=256 * MIB, patterns=[Sweep(offset=64 * MIB, length=32 * MIB)]),
     "a hot range that moves": Area("a", size=256 * MIB, patterns=[Sweep(length=32 * MIB, move_every_s=5)]),
     "zipf over 1 GiB": Area("a", size=GIB, patterns=zipf()),
-    "64 small hot spots": Area("a", size=256 * MIB, patterns=spots()),
+    SPOTS: Area("a", size=256 * MIB, patterns=spots()),
 }
 
 
@@ -124,27 +127,41 @@ def compare(area: Area, name: str) -> tuple[Accuracy, Watched]:
     return accuracy(snapshots, truth(workload.log, snapshots), ATTRS, from_ns=from_ns), watched
 
 
-def row(workload: str, backend: str, found: Accuracy, watched: Watched) -> str:
-    seen = [delay / 1e9 for delay in found.delays_ns if delay is not None]
-    moves = f"{statistics.median(seen):.1f} s ({len(seen)} of {len(found.delays_ns)})" if found.delays_ns else ""
-    regions = statistics.mean(len(snapshot) for snapshot in watched.snapshots)
-    shares = [f"{100 * spent / watched.wall_s:.1f} %" for spent in (watched.kernel_s, watched.own_s)]
-    length_ms = statistics.mean(s.end_ns - s.start_ns for s in watched.snapshots) / 1e6
-    figures = [f"{figure:.3f}" for figure in (found.precision, found.recall, found.f1)]
+def row(workload: str, backend: str, runs: Sequence[tuple[Accuracy, Watched]]) -> str:
+    delays = [delay for found, _ in runs for delay in found.delays_ns]
+    seen = [delay / 1e9 for delay in delays if delay is not None]
+    moves = f"{statistics.median(seen):.1f} s ({len(seen)} of {len(delays)})" if delays else ""
+    snapshots = [snapshot for _, watched in runs for snapshot in watched.snapshots]
+    regions = statistics.mean(len(snapshot) for snapshot in snapshots)
+    wall_s = sum(watched.wall_s for _, watched in runs)
+    spent = (sum(watched.kernel_s for _, watched in runs), sum(watched.own_s for _, watched in runs))
+    shares = [f"{100 * s / wall_s:.1f} %" for s in spent]
+    length_ms = statistics.mean(s.end_ns - s.start_ns for s in snapshots) / 1e6
+    figures = [mean_of([getattr(found, name) for found, _ in runs]) for name in ("precision", "recall", "f1")]
     cells = [workload, backend, *figures, moves, *shares, f"{regions:.0f}", f"{length_ms:.0f} ms"]
     return f"| {' | '.join(cells)} |"
 
 
+def mean_of(figures: Sequence[float]) -> str:
+    """Return the mean, and where there are several from where to where they are."""
+    mean = f"{statistics.mean(figures):.3f}"
+    return mean if len(figures) == 1 else f"{mean} ({min(figures):.3f} to {max(figures):.3f})"
+
+
 def main() -> None:
-    """Print the table, of the backends that are named on the command line of the guest, or of all that sample."""
+    """Print the table, of the backends that VADAMON_BACKENDS names."""
     names = os.environ.get("VADAMON_BACKENDS", "kernel page-table").split()
     print(f"Linux {os.uname().release}, {SECONDS} s, of which {SETTLING_S} do not count; 5 ms/100 ms/1 s.\n")
     head = "workload | backend | precision | recall | F1 | move seen after | kdamond | own process | regions | interval"
     print(f"| {head} |")
     print(f"|{' --- |' * 10}")
     for workload, area in WORKLOADS.items():
+        runs: dict[str, list[tuple[Accuracy, Watched]]] = {name: [] for name in names}
+        for _ in range(NR_RUNS.get(workload, 1)):
+            for name in names:
+                runs[name].append(compare(area, name))
         for name in names:
-            print(row(workload, name, *compare(area, name)), flush=True)
+            print(row(workload, name, runs[name]), flush=True)
 
 
 if __name__ == "__main__":
