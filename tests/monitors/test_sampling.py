@@ -662,44 +662,50 @@ class SelfSamplingProcess(AwkwardProcess):
         self.left = iter(left)
         self.nr_taken = 0
 
-    def rounds(self, regions, rng, schedule):
-        nr_samples = nr_late = 0
-        now = last = tick = schedule.now
-        stage, addresses = Stage.BETWEEN, None
+    @classmethod
+    def rounds(cls, targets, rng, schedule):
+        world, now, last, nr_samples, nr_late = targets[0][0].world, schedule.now, schedule.now, 0, 0
+        tick = now
         while now < schedule.end:
-            tick = max(now, self.tick(schedule)) + 1
+            tick = max(now, cls.tick(world, schedule)) + 1
             due_ns = schedule.start_ns + tick * schedule.sample_ns
             if due_ns > schedule.until_ns:
                 break
-            addresses = rng.integers(regions.start, regions.end, dtype=np.uint64)
-            stage = next(self.left, Stage.BETWEEN)
-            if stage == Stage.PICKED:
-                break
-            self.mkold(addresses)
-            before = self.nr_execs
-            if stage == Stage.PREPARED:
-                break
-            self.world.sleep_until_ns(due_ns)
-            if not self.alive or self.nr_execs != before:
-                stage = Stage.PREPARED
-                break
-            nr_late += self.world.now_ns() - due_ns > schedule.sample_ns // 2
-            accessed, page_sizes = self.young(addresses)
-            regions.count(accessed, self.voids(), (addresses, page_sizes))
-            nr_samples += 1
-            last = tick
-            now = max(tick, self.tick(schedule))
-        self.nr_taken += nr_samples
-        return Rounds(stage, addresses, nr_samples, nr_late, last, tick, now)
+            so_far = nr_samples, nr_late, last, tick, now
+            left = [next(process.left, Stage.BETWEEN) for process, _ in targets]
+            addresses = [np.empty(0, dtype=np.uint64)] * len(targets)
+            for i, (process, regions) in enumerate(targets):
+                addresses[i] = rng.integers(regions.start, regions.end, dtype=np.uint64)
+                if left[i] == Stage.PICKED:
+                    return Rounds(Stage.PICKED, i, addresses, *so_far)
+                process.mkold(addresses[i])
+            before = [process.nr_execs for process, _ in targets]
+            if left[0] == Stage.PREPARED:
+                return Rounds(Stage.PREPARED, 0, addresses, *so_far)
+            world.sleep_until_ns(due_ns)
+            is_late = world.now_ns() - due_ns > schedule.sample_ns // 2
+            for i, (process, regions) in enumerate(targets):
+                if left[i] == Stage.PREPARED or not process.alive or process.nr_execs != before[i]:
+                    return Rounds(Stage.PREPARED, i, addresses, *so_far)
+                accessed, page_sizes = process.young(addresses[i])
+                regions.count(accessed, process.voids(), (addresses[i], page_sizes))
+                process.nr_taken += 1
+            nr_samples, nr_late, last = nr_samples + 1, nr_late + is_late, tick
+            now = max(tick, cls.tick(world, schedule))
+        return Rounds(Stage.BETWEEN, 0, (), nr_samples, nr_late, last, tick, now)
 
-    def tick(self, schedule):
-        return (self.world.now_ns() - schedule.start_ns) // schedule.sample_ns
+    @staticmethod
+    def tick(world, schedule):
+        return (world.now_ns() - schedule.start_ns) // schedule.sample_ns
+
+
+LEFT = st.lists(st.sampled_from([*[Stage.BETWEEN] * 4, Stage.PICKED, Stage.PREPARED]), max_size=200)
 
 
 class TestRounds:
-    """Samples that the address space takes by itself: nothing in what comes out tells who took them."""
+    """Samples that address spaces take by themselves: nothing in what comes out tells who took them."""
 
-    def run(self, world, process, **attrs):
+    def run(self, world, process, other=None, **attrs):
         process.void_pages, process.void_from_ms = (MMAP[0] + 210, 40), 150
         process.at_ms = {
             330: lambda: setattr(process, "hot", (MMAP[0] + 600, 50)),
@@ -708,10 +714,13 @@ class TestRounds:
             1120: process.exit,
         }
         world.oversleep_ms = {35: 3, 60: 12, 195: 1, 395: 60, 640: 30}
-        m = monitor(world, process, update_us=250_000, **attrs)
+        if other:
+            other.hot, other.void_pages, other.void_from_ms = (MMAP[0] + 400, 30), (MMAP[0] + 390, 20), 700
+            other.at_ms = {641: lambda: other.execve((HEAP, (0x600000, 300), STACK)), 1333: other.exit}
+        m = monitor(world, *filter(None, (process, other)), update_us=250_000, **attrs)
         return [[v.tolist() if isinstance(v, np.ndarray) else v for v in astuple(snapshot)] for snapshot in m]
 
-    @given(st.lists(st.sampled_from([*[Stage.BETWEEN] * 4, Stage.PICKED, Stage.PREPARED]), max_size=200))
+    @given(LEFT)
     def test_they_are_those_that_the_monitor_would_take(self, left):
         expected = self.run(world := World(), AwkwardProcess(world))
         process = SelfSamplingProcess(WorldOfRounds(), left)
@@ -741,12 +750,21 @@ class TestRounds:
         assert 1000 <= grid(process.world, s)[1] <= 1105
         assert process.nr_taken > 150
 
-    def test_several_targets_are_sampled_together(self):
+    @given(LEFT, LEFT)
+    def test_those_of_several_targets_too(self, left, others_left):
+        world = World()
+        expected = self.run(world, AwkwardProcess(world), AwkwardProcess(world))
         world = WorldOfRounds()
-        processes = [SelfSamplingProcess(world, ()) for _ in range(2)]
-        take(monitor(world, *processes), 4)
-        assert [p.nr_taken for p in processes] == [0, 0]
-        assert processes[0].checked_at_ms == processes[1].checked_at_ms
+        process, other = SelfSamplingProcess(world, left), SelfSamplingProcess(world, others_left)
+        assert self.run(world, process, other) == expected
+        assert len(expected) == 12 + 14
+        assert min(process.nr_taken, other.nr_taken) > 20
+
+    def test_targets_are_sampled_by_the_monitor_where_one_cannot_do_it(self):
+        world = WorldOfRounds()
+        process = SelfSamplingProcess(world, ())
+        take(monitor(world, process, AwkwardProcess(world)), 4)
+        assert process.nr_taken == 0
 
     def test_not_in_virtual_time(self):
         process = SelfSamplingProcess(World(), ())

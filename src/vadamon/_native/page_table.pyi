@@ -37,17 +37,6 @@ class PageTable:
         page_size: NDArray[np.uint64],
         unprepared: bool = False,
     ) -> int: ...
-    def rounds(
-        self,
-        regions: Regions,
-        bit_generator: np.random.BitGenerator,
-        schedule: Schedule,
-        clear_refs_from_ns: int,
-        addresses: NDArray[np.uint64],
-        voids: NDArray[np.uint8],
-        accessed: NDArray[np.uint8],
-        page_size: NDArray[np.uint64],
-    ) -> tuple[int, int, int, int, int, int, NDArray[np.int64]]: ...
     def scan(
         self, start: NDArray[np.uint64], end: NDArray[np.uint64], clear: bool
     ) -> tuple[int, ScanResult | None]: ...
@@ -57,3 +46,11 @@ class PageTable:
     def present(self) -> int: ...
     @property
     def identity(self) -> tuple[int, int]: ...
+
+RoundTarget = tuple[
+    PageTable, Regions, int, NDArray[np.uint64], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint64]
+]
+
+def take_rounds(
+    targets: list[RoundTarget], bit_generator: np.random.BitGenerator, schedule: Schedule
+) -> tuple[int, int, int, int, int, int, int, NDArray[np.int64]]: ...

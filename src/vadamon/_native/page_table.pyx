@@ -3,6 +3,7 @@
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 from numpy.random cimport bitgen_t
 
@@ -43,29 +44,34 @@ cdef extern from "page_table/page_table.h" nogil:
         pass
     enum:
         MAX_ROUND_REGIONS_ "MAX_ROUND_REGIONS"
-    struct rounds:
+    struct round_target:
+        page_table *pt
         size_t n
         const uint64_t *region_start
         const uint64_t *region_end
         uint32_t *nr_accesses
         uint32_t *nr_valid
+        uint64_t clear_refs_from_ns
+        uint64_t *addresses
+        uint64_t *page_sizes
+        uint8_t *voids
+        uint8_t *accessed
+        uint64_t nr_void[5]
+    struct rounds:
+        round_target *targets
+        size_t nr_targets
         bitgen_t *rng
         uint64_t start_ns
         uint64_t sample_ns
         int64_t now
         int64_t end
         uint64_t until_ns
-        uint64_t clear_refs_from_ns
-        uint64_t *addresses
-        uint64_t *page_sizes
-        uint8_t *voids
-        uint8_t *accessed
         uint32_t nr_samples
         uint32_t nr_late
         int64_t last
         int64_t due
-        uint64_t nr_void[5]
-    stage page_table_rounds(page_table *pt, rounds *rounds)
+        size_t nr_done
+    stage page_table_rounds(rounds *rounds)
     struct run:
         pass
     struct runs:
@@ -193,27 +199,20 @@ cdef class PageTable:
                 result = page_table_young(self._pt, &check)
         return self._check(result)
 
-    def rounds(
+    cdef void fill(
         self,
+        round_target *target,
         regions,
-        object bit_generator,
-        schedule,
         uint64_t clear_refs_from_ns,
         uint64_t[::1] addresses,
         uint8_t[::1] voids,
         uint8_t[::1] accessed,
         uint64_t[::1] page_size,
-    ):
-        """Take samples of ``regions`` (1 to `MAX_ROUND_REGIONS`), and count them, by a ``base.Schedule``.
-
-        Returns ``(stage, nr_samples, nr_late, last, due, now, nr_void)``. The stage is a ``base.Stage``; of a round that is
-        under way the arrays hold the addresses and voids. ``nr_void`` is int64[5], by reason.
-        """
+    ) except *:
+        """Lay out what `take_rounds` needs of this one. All arrays are the caller's, who keeps them."""
         cdef const uint64_t[::1] start = regions.start, end = regions.end
         cdef uint32_t[::1] nr_accesses = regions.nr_accesses, nr_valid = regions.nr_valid
         cdef size_t n = start.shape[0]
-        cdef rounds r
-        cdef stage found
         self._check_open()
         for length in (end.shape[0], nr_accesses.shape[0], nr_valid.shape[0], addresses.shape[0], voids.shape[0],
                        accessed.shape[0], page_size.shape[0]):
@@ -221,20 +220,13 @@ cdef class PageTable:
                 raise ValueError("arrays of unequal length")
         if not 0 < n <= MAX_ROUND_REGIONS_:
             raise ValueError(f"{n} regions, not 1 to {MAX_ROUND_REGIONS_}")
-        r.n = n
-        r.region_start, r.region_end = &start[0], &end[0]
-        r.nr_accesses, r.nr_valid = &nr_accesses[0], &nr_valid[0]
-        r.rng = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
-        r.start_ns, r.sample_ns = schedule.start_ns, schedule.sample_ns
-        r.now, r.end, r.until_ns = schedule.now, schedule.end, schedule.until_ns
-        r.clear_refs_from_ns = clear_refs_from_ns
-        r.addresses, r.page_sizes, r.voids, r.accessed = &addresses[0], &page_size[0], &voids[0], &accessed[0]
-        r.nr_samples = r.nr_late = 0
-        r.last = r.due = schedule.now
-        r.nr_void = [0, 0, 0, 0, 0]
-        with nogil:
-            found = page_table_rounds(self._pt, &r)
-        return found, r.nr_samples, r.nr_late, r.last, r.due, r.now, np.array(r.nr_void, dtype=np.int64)
+        target.pt, target.n = self._pt, n
+        target.region_start, target.region_end = &start[0], &end[0]
+        target.nr_accesses, target.nr_valid = &nr_accesses[0], &nr_valid[0]
+        target.clear_refs_from_ns = clear_refs_from_ns
+        target.addresses, target.page_sizes = &addresses[0], &page_size[0]
+        target.voids, target.accessed = &voids[0], &accessed[0]
+        target.nr_void = [0, 0, 0, 0, 0]
 
     def scan(self, const uint64_t[::1] start, const uint64_t[::1] end, bint clear):
         """Look at every page of ranges (sorted), and with ``clear`` clear those that are young.
@@ -279,3 +271,36 @@ cdef class PageTable:
         if result not in (PT_OK, PT_GONE, PT_CHANGED):
             raise VadamonError("the eBPF program could not be run, or memory is out")
         return result
+
+
+def take_rounds(list targets, object bit_generator, schedule):
+    """Take samples of regions (1 to `MAX_ROUND_REGIONS` each) of several processes, and count them, by a ``base.Schedule``.
+
+    A target is ``(PageTable, regions, clear_refs_from_ns, addresses, voids, accessed, page_size)``. Returns
+    ``(stage, nr_done, nr_samples, nr_late, last, due, now, nr_void)``. The stage is a ``base.Stage``; of a round that is
+    under way the arrays hold the addresses and voids. ``nr_void`` is int64[len(targets), 5], by reason.
+    """
+    cdef rounds r
+    cdef stage found
+    cdef size_t i
+    cdef PageTable page_table
+    r.nr_targets = len(targets)
+    r.rng = <bitgen_t *>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
+    r.start_ns, r.sample_ns = schedule.start_ns, schedule.sample_ns
+    r.now, r.end, r.until_ns = schedule.now, schedule.end, schedule.until_ns
+    r.nr_samples = r.nr_late = 0
+    r.last = r.due = schedule.now
+    r.nr_done = 0
+    r.targets = <round_target *>malloc(r.nr_targets * sizeof(round_target))
+    if r.targets is NULL:
+        raise MemoryError
+    try:
+        for i in range(r.nr_targets):
+            page_table, regions, clear_refs_from_ns, addresses, voids, accessed, page_size = targets[i]
+            page_table.fill(&r.targets[i], regions, clear_refs_from_ns, addresses, voids, accessed, page_size)
+        with nogil:
+            found = page_table_rounds(&r)
+        nr_void = np.array([r.targets[i].nr_void for i in range(r.nr_targets)], dtype=np.int64)
+    finally:
+        free(r.targets)
+    return found, r.nr_done, r.nr_samples, r.nr_late, r.last, r.due, r.now, nr_void

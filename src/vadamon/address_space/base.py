@@ -1,8 +1,9 @@
 """What monitoring operations need of an address space."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,8 +110,14 @@ class Rounds(NamedTuple):
     """What came of samples that an address space has taken by itself."""
 
     stage: Stage
-    """Of the round that it has left to the caller; its addresses are ``addresses`` (uint64[n])."""
-    addresses: NDArray[np.uint64]
+    """Of the round that is left to the caller: how far the target after the first ``nr_done`` is.
+
+    Where that is PICKED, those before it are prepared, and those after it not begun. Where it is PREPARED, those before
+    it are checked and counted, and those after it prepared.
+    """
+    nr_done: int
+    addresses: Sequence[NDArray[np.uint64]]
+    """Of that round, uint64[n] for each target."""
     nr_samples: int
     nr_late: int
     """Of these, checked more than half a sample interval after they were due."""
@@ -121,13 +128,19 @@ class Rounds(NamedTuple):
     now: int
     """The last tick whose time has come."""
 
+    @classmethod
+    def none(cls, schedule: Schedule) -> "Rounds":
+        """Return what came of none at all."""
+        return cls(Stage.BETWEEN, 0, (), 0, 0, schedule.now, schedule.now, schedule.now)
+
 
 @runtime_checkable
 class SamplesByItself(Protocol):
     """An address space that can take samples without coming back to Python for each. Optional beside `AddressSpace`."""
 
-    def rounds(self, regions: Regions, rng: np.random.Generator, schedule: Schedule) -> Rounds:
-        """Take samples of ``regions``, and `Regions.count` them, until the schedule ends or one needs the caller.
+    @classmethod
+    def rounds(cls, targets: Sequence[tuple[Self, Regions]], rng: np.random.Generator, schedule: Schedule) -> Rounds:
+        """Take samples of all targets, and `Regions.count` them, until the schedule ends or one needs the caller.
 
         A sample needs the caller where anything has to be done for it that is rare; a signal ends the sleep too.
         """

@@ -4,6 +4,7 @@ import mmap
 import os
 import select
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from vadamon.regions import Regions
 from vadamon.snapshot import SampleHealth
 
 if TYPE_CHECKING:
-    from vadamon._native.page_table import ScanResult
+    from vadamon._native.page_table import RoundTarget, ScanResult
 
 DEFAULT_FLUSH_BUDGET = 0.01
 _EXTRA_CHECKS = 15
@@ -113,21 +114,32 @@ class PageTableAddressSpace:
         self._budget.spend(cost_ns, now_ns, share)
         return True
 
-    def rounds(self, regions: Regions, rng: np.random.Generator, schedule: Schedule) -> Rounds:
-        """Take samples of ``regions``, and count them, until the schedule ends or one needs the caller."""
+    @classmethod
+    def rounds(
+        cls, targets: Sequence[tuple["PageTableAddressSpace", Regions]], rng: np.random.Generator, schedule: Schedule
+    ) -> Rounds:
+        """Take samples of all targets, and count them, until the schedule ends or one needs the caller."""
+        from vadamon._native import page_table as native
+
+        if not all(0 < len(regions) <= native.MAX_ROUND_REGIONS for _, regions in targets):
+            return Rounds.none(schedule)
+        laid_out = [space._lay_out(regions) for space, regions in targets]
+        stage, *found, nr_void = native.take_rounds(laid_out, rng.bit_generator, schedule)
+        for (space, _), nr in zip(targets, nr_void, strict=True):
+            space._health += nr
+        nr_done, *rest = found
+        return Rounds(Stage(stage), nr_done, [target[3] for target in laid_out], *rest)
+
+    def _lay_out(self, regions: Regions) -> "RoundTarget":
         n = len(regions)
-        addresses = np.empty(n, dtype=np.uint64)
-        if not 0 < n <= self._native.MAX_ROUND_REGIONS:
-            return Rounds(Stage.BETWEEN, addresses, 0, 0, *[schedule.now] * 3)
         if n != len(self._voids):
             self._resize(n)
         self._extra_checks = 0
-        stage, nr_samples, nr_late, last, due, now, nr_void = self._page_table.rounds(
-            *(regions, rng.bit_generator, schedule, self._budget.due_ns()),
+        addresses = np.empty(n, dtype=np.uint64)
+        return (
+            *(self._page_table, regions, self._budget.due_ns()),
             *(addresses, self._voids, self._accessed, self._page_size),
         )
-        self._health += nr_void
-        return Rounds(Stage(stage), addresses, nr_samples, nr_late, last, due, now)
 
     def scan(self, start: NDArray[np.uint64], end: NDArray[np.uint64], *, clear: bool = True) -> Scan:
         """Look at every page of the ranges ``[start, end)`` (uint64[n], sorted).

@@ -57,6 +57,7 @@ class SamplingMonitor(SnapshotIterator):
         self.duration_ns: int | None = None
         self._begun = False
         self._is_prepared = False  # the sample under way, for all targets
+        self._nr_checked = 0  # targets of which it has been checked
         self._stopping = False
 
         # A tick is a time at which a sample is due: tick 0 is the start, tick k is k sample intervals later. (When the
@@ -151,6 +152,7 @@ class SamplingMonitor(SnapshotIterator):
             if woken_ns >= self._end_ns:
                 self._stopping = True
             is_late = woken_ns - due_ns > self._sample_ns // 2
+            unchecked, self._nr_checked = self.targets[self._nr_checked :], 0
             snapshots = self._drop_ended(self._checked)
             if not self.targets:
                 break
@@ -158,8 +160,9 @@ class SamplingMonitor(SnapshotIterator):
                 # The sleep was cut short: this sample has seen less than its time, and is none.
                 snapshots += self._aggregate(self.targets, self._checked) if self._nr_samples else []
                 break
-            for target in self.targets:
-                operations.check_accesses(target)
+            for target in unchecked:
+                if target in self.targets:
+                    operations.check_accesses(target)
             self._is_prepared = False
             self._count_sample(tick, is_late)
             self._checked = tick
@@ -176,19 +179,20 @@ class SamplingMonitor(SnapshotIterator):
 
         Only within an aggregation interval that has begun. A sample may be left under way, to be gone on with.
         """
-        if self._rounds is None or not self._nr_samples or len(self.targets) != 1 or self._stopping:
+        if self._rounds is None or not self._nr_samples or self._stopping:
             return False
         end = min(self._aggr_start + self._aggr_ticks, self._next_update)
         # As long as it does not come back nobody can be heard who calls `stop`.
         until_ns = min(self._clock.now_ns() + _LONGEST_ROUNDS_NS, self._end_ns - 1)
         schedule = Schedule(self._start_ns, self._sample_ns, self._now, end, until_ns)
-        done = self._rounds.rounds(self.targets[0], self._rng, schedule)
+        done = self._rounds.rounds(self.targets, self._rng, schedule)
         self._nr_samples += done.nr_samples
         self._nr_late += done.nr_late
         if done.nr_samples:
             self._checked = done.last
         self._now = done.now
         self._is_prepared = done.stage != Stage.BETWEEN
+        self._nr_checked = done.nr_done if done.stage == Stage.PREPARED else 0
         self._due = done.due if done.stage == Stage.PREPARED else self._next_tick(self._now)
         return self._now >= end
 

@@ -1,5 +1,6 @@
 """What the monitoring loop asks of a kind of memory (``struct damon_operations``)."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -83,8 +84,9 @@ class TakesRounds(Protocol):
     Optional beside `MonitoringOperations`.
     """
 
-    def rounds(self, target: Target, rng: np.random.Generator, schedule: Schedule) -> Rounds:
-        """Take samples until the schedule ends, or one needs the caller; none where the target does not allow it.
+    def rounds(self, targets: Sequence[Target], rng: np.random.Generator, schedule: Schedule) -> Rounds:
+        """Take samples until the schedule ends, or one needs the caller; none where the targets do not allow it.
 
-        Of a sample that is left under way, `MonitoringOperations.prepare_access_checks` is done.
+        Of a sample that is left under way, `MonitoringOperations.prepare_access_checks` is done for all targets, and
+        where its stage is PREPARED `MonitoringOperations.check_accesses` for the first ``nr_done``.
         """

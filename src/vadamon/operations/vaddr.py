@@ -1,6 +1,6 @@
 """Monitoring operations for virtual address spaces (``mm/damon/vaddr.c``)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -169,19 +169,25 @@ class VirtualAddressOperations:
                 sampling.pick(rng.bit_generator, regions.start, regions.end) for _ in range(nr_extra)
             ]
 
-    def rounds(self, target: Target, rng: np.random.Generator, schedule: Schedule) -> Rounds:
-        """Take whole samples, as `prepare_access_checks` and `check_accesses` do, where the address space can.
+    def rounds(self, targets: Sequence[Target], rng: np.random.Generator, schedule: Schedule) -> Rounds:
+        """Take whole samples, as `prepare_access_checks` and `check_accesses` do, where the address spaces can.
 
-        Of a sample that it leaves under way, `prepare_access_checks` is done. Subclasses with hooks of their own for a
+        Of a sample that is left under way, `prepare_access_checks` is done. Subclasses with hooks of their own for a
         sample need one for this too.
         """
-        if target.by_itself is None:
-            return Rounds(Stage.BETWEEN, target.sampling_addresses, 0, 0, *[schedule.now] * 3)
-        done = target.by_itself.rounds(target.regions, rng, schedule)
-        if done.stage != Stage.BETWEEN:
-            target.sampling_addresses = done.addresses
+        spaces = [target.by_itself for target in targets]
+        if spaces[0] is None or any(type(space) is not type(spaces[0]) for space in spaces):
+            return Rounds.none(schedule)
+        pairs = [(space, target.regions) for space, target in zip(spaces, targets, strict=True) if space is not None]
+        done = spaces[0].rounds(pairs, rng, schedule)
+        if done.stage == Stage.BETWEEN:
+            return done
+        for target, addresses in zip(targets, done.addresses, strict=True):
+            target.sampling_addresses = addresses
         if done.stage == Stage.PICKED:
-            self._clear(target, rng)
+            self._clear(targets[done.nr_done], rng)
+            for target in targets[done.nr_done + 1 :]:
+                self.prepare_access_checks(target, rng)
         return done
 
     def check_accesses(self, target: Target) -> None:

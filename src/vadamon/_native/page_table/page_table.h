@@ -70,32 +70,42 @@ enum stage {
 
 #define MAX_ROUND_REGIONS 4096
 
-/* Rounds of samples of n regions. */
-struct rounds {
+/* One process of several that are sampled together: n regions, of each of which a round takes a sample. */
+struct round_target {
+	struct page_table *pt;
 	size_t n; /* no more than MAX_ROUND_REGIONS */
 	const uint64_t *region_start, *region_end;
 	uint32_t *nr_accesses, *nr_valid; /* counted up */
-	struct bitgen *rng;
-
-	/* Tick k is at start_ns + k * sample_ns of CLOCK_MONOTONIC. */
-	uint64_t start_ns, sample_ns;
-	int64_t now;                 /* the last tick that has passed; comes out as the last round left it */
-	int64_t end;                 /* no round begins at this one */
-	uint64_t until_ns;           /* none is under way beyond this time */
-	uint64_t clear_refs_from_ns; /* when clear_refs may be used: by the caller, in the round that needs it */
+	uint64_t clear_refs_from_ns;      /* when clear_refs may be used: by the caller, in the round that needs it */
 
 	/* Room for what is found, n each; of a round that is under way they hold how far it is. */
 	uint64_t *addresses, *page_sizes;
 	uint8_t *voids, *accessed;
 
-	/* What comes out, beside counts. */
-	uint32_t nr_samples, nr_late;
-	int64_t last;        /* the tick of the last sample */
-	int64_t due;         /* and of that of the round that was begun last */
-	uint64_t nr_void[5]; /* samples of regions, by void_reason */
+	uint64_t nr_void[5]; /* samples, by void_reason: counted up */
 };
 
-enum stage page_table_rounds(struct page_table *pt, struct rounds *rounds);
+/* Rounds of samples. */
+struct rounds {
+	struct round_target *targets;
+	size_t nr_targets;
+	struct bitgen *rng;
+
+	/* Tick k is at start_ns + k * sample_ns of CLOCK_MONOTONIC. */
+	uint64_t start_ns, sample_ns;
+	int64_t now;       /* the last tick that has passed; comes out as the last round left it */
+	int64_t end;       /* no round begins at this one */
+	uint64_t until_ns; /* none is under way beyond this time */
+
+	/* What comes out, beside counts. */
+	uint32_t nr_samples, nr_late;
+	int64_t last;   /* the tick of the last sample */
+	int64_t due;    /* and of that of the round that was begun last */
+	size_t nr_done; /* of a round under way that is PICKED the targets that are prepared, else those that are checked */
+};
+
+/* The stage of the round under way is that of the target after those that are done. */
+enum stage page_table_rounds(struct rounds *rounds);
 
 /* Pages alike, one after the other; sorted by address. */
 struct run {

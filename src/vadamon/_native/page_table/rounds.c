@@ -3,10 +3,12 @@
  * Rounds of samples, one after the other, without a step of Python in between. After each sleep the processor has to
  * fetch anew what runs then: a round that Python steps through takes several times as long.
  *
+ *   pick -> mkold          young -> count
  *   pick -> mkold -> sleep -> young -> count        pick -> mkold -> ...
  *   |<------------- one round ------------->|
  *
- * What is rare is left to the caller, in the middle of a round if need be, to go on with it from the stage that it is in.
+ * of two processes. What is rare is left to the caller, in the middle of a round if need be, to go on with it from the
+ * process and the stage that it is in.
  */
 #define _GNU_SOURCE
 #include <Python.h> /* before any other, says Python */
@@ -35,35 +37,54 @@ static int sleep_until(uint64_t ns)
 }
 
 /* Pick addresses and clear their pages. False where the caller has to clear them: nothing was, so far. */
-static bool prepare_round(struct page_table *pt, struct rounds *r)
+static bool prepare_target(struct round_target *t, struct bitgen *rng)
 {
-	bool may_clear_refs = now_ns() >= r->clear_refs_from_ns;
+	bool may_clear_refs = now_ns() >= t->clear_refs_from_ns;
 	struct mkold_summary summary;
 
-	pick_addresses(r->rng, r->region_start, r->region_end, r->n, r->addresses);
-	if (page_table_mkold(pt, r->addresses, r->n, may_clear_refs, r->voids, &summary) != PT_OK)
+	pick_addresses(rng, t->region_start, t->region_end, t->n, t->addresses);
+	if (page_table_mkold(t->pt, t->addresses, t->n, may_clear_refs, t->voids, &summary) != PT_OK)
 		return false;
 	/* None of those that need clear_refs is young. */
 	if (may_clear_refs)
-		for (size_t i = 0; i < r->n; i++)
-			if (r->voids[i] == VOID_REFS)
-				r->voids[i] = VALID;
+		for (size_t i = 0; i < t->n; i++)
+			if (t->voids[i] == VOID_REFS)
+				t->voids[i] = VALID;
 	return true;
 }
 
-static void count_round(struct rounds *r)
+/* False where the caller has to look: nothing is counted yet. */
+static bool check_target(struct round_target *t)
 {
-	const struct found found = {r->n, r->accessed, r->voids, r->addresses, r->page_sizes};
+	const struct young young = {t->addresses, t->n, t->voids, t->accessed, t->page_sizes, false};
+	const struct found found = {t->n, t->accessed, t->voids, t->addresses, t->page_sizes};
 
-	count_accesses(&found, r->nr_accesses, r->nr_valid);
-	for (size_t i = 0; i < r->n; i++)
-		r->nr_void[r->voids[i]]++;
+	if (page_table_young(t->pt, &young) != PT_OK)
+		return false;
+	count_accesses(&found, t->nr_accesses, t->nr_valid);
+	for (size_t i = 0; i < t->n; i++)
+		t->nr_void[t->voids[i]]++;
+	return true;
 }
 
-enum stage page_table_rounds(struct page_table *pt, struct rounds *r)
+static bool prepare_round(struct rounds *r)
 {
-	const struct young young = {r->addresses, r->n, r->voids, r->accessed, r->page_sizes, false};
+	for (r->nr_done = 0; r->nr_done < r->nr_targets; r->nr_done++)
+		if (!prepare_target(r->targets + r->nr_done, r->rng))
+			return false;
+	return true;
+}
 
+static bool check_round(struct rounds *r)
+{
+	for (r->nr_done = 0; r->nr_done < r->nr_targets; r->nr_done++)
+		if (!check_target(r->targets + r->nr_done))
+			return false;
+	return true;
+}
+
+enum stage page_table_rounds(struct rounds *r)
+{
 	while (r->now < r->end) {
 		int64_t tick = ticks_passed(r, r->now) + 1;
 		uint64_t due_ns = r->start_ns + tick * r->sample_ns, woken_ns;
@@ -71,14 +92,14 @@ enum stage page_table_rounds(struct page_table *pt, struct rounds *r)
 		if (due_ns > r->until_ns)
 			break;
 		r->due = tick;
-		if (!prepare_round(pt, r))
+		if (!prepare_round(r))
 			return PICKED;
+		r->nr_done = 0;
 		if (sleep_until(due_ns))
 			return PREPARED;
 		woken_ns = now_ns();
-		if (page_table_young(pt, &young) != PT_OK)
+		if (!check_round(r))
 			return PREPARED;
-		count_round(r);
 		r->nr_samples++;
 		r->nr_late += woken_ns - due_ns > r->sample_ns / 2;
 		r->last = tick;
