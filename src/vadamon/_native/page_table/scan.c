@@ -501,26 +501,38 @@ static uint64_t is_page(uint64_t entry)
 	return (entry / ENTRY_PRESENT | entry / ENTRY_PROT_NONE) & ~(entry / ENTRY_SPECIAL) & 1;
 }
 
-/* How many pages a table maps; and all of its bits together. Most tables are of cold memory, and this is all they cost. */
-__attribute__((target_clones("avx2", "default"))) static uint64_t count_pages(const uint64_t *entries, size_t nr,
-									      uint64_t *all)
+/* The bits that any entry has, and those that all have. Most tables are of cold memory, and this is all they cost. */
+__attribute__((target_clones("avx2", "default"))) static void bits_of(const uint64_t *entries, size_t nr, uint64_t *any,
+								      uint64_t *all)
 {
-	uint64_t nr_pages = 0, any = 0;
+	uint64_t some = 0, every = UINT64_MAX;
 
 	for (size_t i = 0; i < nr; i++) {
-		any |= entries[i];
-		nr_pages += is_page(entries[i]);
+		some |= entries[i];
+		every &= entries[i];
 	}
-	*all = any;
+	*any = some;
+	*all = every;
+}
+
+static uint64_t count_pages(const uint64_t *entries, size_t nr)
+{
+	uint64_t nr_pages = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		nr_pages += is_page(entries[i]);
 	return nr_pages;
 }
 
 static void take_table(struct scanner *s, const struct scanned *table, const uint64_t *entries)
 {
-	uint64_t all;
+	uint64_t any, all;
+	bool is_full;
 
-	s->result.resident += count_pages(entries, table->nr, &all) * PAGE_SIZE;
-	if (!(all & ENTRY_ACCESSED))
+	bits_of(entries, table->nr, &any, &all);
+	is_full = all & ENTRY_PRESENT && !(any & ENTRY_SPECIAL);
+	s->result.resident += (is_full ? table->nr : count_pages(entries, table->nr)) * PAGE_SIZE;
+	if (!(any & ENTRY_ACCESSED))
 		return;
 	for (size_t i = 0; i < table->nr; i++)
 		if (entries[i] & ENTRY_ACCESSED && is_page(entries[i]))
