@@ -52,7 +52,7 @@ while True:
 def scan_costs(pid: int) -> tuple[float, float, float]:
     """Return GiB resident, and the median processor time of a look and of a look that clears, in ms."""
     looks, clears = [], []
-    with PageTableAddressSpace(pid, clear_budget=0) as space:
+    with PageTableAddressSpace(pid) as space:
         mappings = space.mappings()
         ranges = union(mappings.start, mappings.end)
         space.scan(*ranges)
