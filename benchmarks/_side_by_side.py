@@ -135,7 +135,7 @@ def row(workload: str, backend: str, runs: Sequence[tuple[Accuracy, Watched]]) -
     regions = statistics.mean(len(snapshot) for snapshot in snapshots)
     wall_s = sum(watched.wall_s for _, watched in runs)
     spent = (sum(watched.kernel_s for _, watched in runs), sum(watched.own_s for _, watched in runs))
-    shares = [f"{100 * s / wall_s:.1f} %" for s in spent]
+    shares = [f"{100 * s / wall_s:.1f} %" if s else "" for s in spent]
     length_ms = statistics.mean(s.end_ns - s.start_ns for s in snapshots) / 1e6
     figures = [mean_of([getattr(found, name) for found, _ in runs]) for name in ("precision", "recall", "f1")]
     cells = [workload, backend, *figures, moves, *shares, f"{regions:.0f}", f"{length_ms:.0f} ms"]
