@@ -105,7 +105,7 @@ def resident(pid: int) -> int:
 def _nr_resident_pages(tid: int) -> int:
     try:
         statm = os.open(f"/proc/{tid}/statm", os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return 0
     try:
         return int(os.read(statm, 256).split()[1])
