@@ -24,6 +24,11 @@ def pieces(start, size, nr):
     return Regions.from_ranges([(start + i * size, start + (i + 1) * size) for i in range(nr)])
 
 
+def nr_valid(regions):
+    """Of all regions but the last, whose newest pages may not be on the LRU yet: those cannot be cleared."""
+    return regions.nr_valid[:-1]
+
+
 def rounds(space, regions, rng, when):
     """Take samples of one address space."""
     return space.rounds([(space, regions)], rng, when)
@@ -36,9 +41,9 @@ def schedule(nr, sample_ms=5, begin_ns=None):
 
 @pytest.mark.parametrize("kind", ["private", "huge"])
 def test_hot_pages_are_counted_and_cold_ones_are_not(kind):
-    area = Area("a", kind=kind, size=64 * MIB, patterns=[often(offset=16 * MIB, length=16 * MIB)])
+    area = Area("a", kind=kind, size=32 * MIB, patterns=[often(offset=8 * MIB, length=8 * MIB)])
     with Workload([area]) as workload, PageTableAddressSpace(workload.pid, flush_budget=1) as space:
-        regions = pieces(workload.areas["a"].start, 2 * MIB, 32)
+        regions = pieces(workload.areas["a"].start, MIB, 32)
         done = rounds(space, regions, np.random.default_rng(1), schedule(100))
     assert done.stage == Stage.BETWEEN
     assert done.now >= 100 >= done.last
@@ -46,7 +51,7 @@ def test_hot_pages_are_counted_and_cold_ones_are_not(kind):
     hot = np.arange(32) // 8 == 1
     assert regions.nr_accesses[~hot].max() == 0
     assert regions.nr_accesses[hot].min() > 0.6 * done.nr_samples
-    assert regions.nr_valid.min() > 0.9 * done.nr_samples
+    assert nr_valid(regions).min() > 0.9 * done.nr_samples
     assert space.take_health().failed_reads == 0
 
 
@@ -150,7 +155,7 @@ def test_several_processes_are_sampled_together():
         assert done.stage == Stage.BETWEEN
         hot = np.arange(32) // 8 == 1
         for _, regions in targets:
-            assert regions.nr_valid.min() > 0.9 * done.nr_samples
+            assert nr_valid(regions).min() > 0.9 * done.nr_samples
             assert regions.nr_accesses[~hot].max() == 0
             assert regions.nr_accesses[hot].min() > 0.6 * done.nr_samples
 

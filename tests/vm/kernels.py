@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ DEBIAN = {
 }
 NAMES = (*DEBIAN, BUILT)
 _SOURCE = "linux-source-6.12"
+_ASKED_AGAIN_AFTER_S = 24 * 3600
 _BUILD_TOOLS = ("flex", "bison", "bc", "pahole", "cpio", "gcc", "make", "xz")
 
 
@@ -81,15 +83,33 @@ def _unpack(package: str, folder: Path) -> None:
         subprocess.run(["dpkg", "-x", packages[0], folder], check=True)
 
 
-def _fetch(name: str) -> Kernel:
+def _newest(name: str) -> list[str]:
+    """Return a package of the archive and its version: Debian's cloud kernel of that name, or the source.
+
+    What apt said is kept for a day: asking takes it seconds, each time.
+    """
+    kept = cache() / "newest" / name
+    if kept.exists() and time.time() - kept.stat().st_mtime < _ASKED_AGAIN_AFTER_S:
+        return kept.read_text().split()
+    package = name if name == _SOURCE else _cloud_package(name)
+    version = _show(package).get("Version")
+    if version is None:
+        raise LabError(f"the package archive of this machine has no {package}")
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text(f"{package} {version}\n")
+    return [package, version]
+
+
+def _cloud_package(name: str) -> str:
     for meta in DEBIAN[name]:
         found = re.match(rf"linux-image-{re.escape(name)}\.\S+-cloud-amd64", _show(meta).get("Depends", ""))
         if found:
-            break
-    else:
-        raise LabError(f"the package archive of this machine has no Linux {name} ({', '.join(DEBIAN[name])})")
-    package = found[0]
-    version = _show(package).get("Version", "unknown")
+            return found[0]
+    raise LabError(f"the package archive of this machine has no Linux {name} ({', '.join(DEBIAN[name])})")
+
+
+def _fetch(name: str) -> Kernel:
+    package, version = _newest(name)
     image = cache() / "kernels" / f"{package}_{version}"
     if not image.exists():
         with tempfile.TemporaryDirectory(dir=cache()) as folder:
@@ -104,9 +124,7 @@ def build() -> Kernel:
 
     That takes about ten minutes on two cores. Raises LabError where a tool or the source is missing.
     """
-    version = _show(_SOURCE).get("Version")
-    if version is None:
-        raise LabError(f"the package archive of this machine has no {_SOURCE}")
+    _, version = _newest(_SOURCE)
     key = hashlib.sha256(CONFIG.read_bytes()).hexdigest()[:12]
     image = cache() / "kernels" / f"{_SOURCE}_{version}_{key}"
     if not image.exists():

@@ -1,5 +1,6 @@
 """The lab itself: what comes back from a guest, and what is tried again."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,29 @@ def test_a_guest_that_takes_too_long_is_ended(pretend):
     pretend("exec sleep 60")
     with pytest.raises(kernels.LabError, match="longer than 1 s"):
         guest.run(KERNEL, ["true"], timeout_s=1)
+
+
+def test_the_archive_is_asked_once_a_day(tmp_path, monkeypatch):
+    asked = []
+    fields = {
+        "linux-image-6.12-cloud-amd64": {"Depends": "linux-image-6.12.9+deb12-cloud-amd64 (= 6.12.9-1)"},
+        "linux-image-6.12.9+deb12-cloud-amd64": {"Version": "6.12.9-1~bpo12+1"},
+    }
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernels, "_show", lambda package: asked.append(package) or fields[package])
+    monkeypatch.setattr(kernels, "_unpack", unpack_an_image)
+    first = kernels.get("6.12")
+    assert (first.version, first.image.read_text(), asked) == ("6.12.9-1~bpo12+1", "image", list(fields))
+    assert kernels.get("6.12") == first
+    assert len(asked) == 2
+    os.utime(tmp_path / "vadamon-vm/newest/6.12", (0, 0))
+    assert kernels.get("6.12") == first
+    assert len(asked) == 4
+
+
+def unpack_an_image(package, folder):
+    (folder / "boot").mkdir()
+    (folder / f"boot/vmlinuz-{package}").write_text("image")
 
 
 @pytest.mark.timeout(600)
