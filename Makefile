@@ -40,7 +40,7 @@ bench-vm: build vm-kernel
 	$(MAKE) -j$$(nproc) -O bench-vm-ways bench-vm-6.12 bench-vm-built
 
 bench-vm-ways:
-	$(BENCH_VM) 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 $(CURDIR)/$(PY) -m benchmarks ways
+	$(BENCH_VM) 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 VADAMON_SWEEP_US=2500 $(CURDIR)/$(PY) -m benchmarks ways
 
 bench-vm-6.12:
 	$(BENCH_VM) 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side

@@ -23,9 +23,16 @@ from vadamon.workload import Area, Log, PlacedArea, Sweep, Workload
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 ATTRS = Attrs()
 SETTLING_S, SECONDS = 5, 20
+TOUCHED_EACH_US = 2_500
+"""Once in each sample interval, with time to spare: emulated, touching takes a hundred times as long as it does."""
 # Emulated, a flush of the other processor's TLB takes a hundred times as long as it does; paced by that, the monitor
 # would use one sample in sixteen.
 OPTIONS = Options(flush_budget=1)
+
+
+def often(**place: Any) -> Sweep:
+    """Return a sweep of memory that is hot."""
+    return Sweep(period_us=TOUCHED_EACH_US, **place)
 
 
 def zipf() -> list[Sweep]:
@@ -41,15 +48,15 @@ def zipf() -> list[Sweep]:
 def spots() -> list[Sweep]:
     """Return 64 sweeps of 256 KiB each, one in every 4 MiB, somewhere in it."""
     places = np.random.default_rng(2).integers(0, 15, 64).tolist()
-    return [Sweep(offset=i * 4 * MIB + place * 256 * KIB, length=256 * KIB) for i, place in enumerate(places)]
+    return [often(offset=i * 4 * MIB + place * 256 * KIB, length=256 * KIB) for i, place in enumerate(places)]
 
 
-SPOTS = "64 small hot spots"
-NR_RUNS = {SPOTS: 6}
-"""How many of them are found is a matter of luck: one run tells nothing."""
+MOVES, SPOTS = "a hot range that moves", "64 small hot spots"
+NR_RUNS = {MOVES: 3, SPOTS: 6}
+"""How soon a move is seen and how many spots are found is a matter of luck: one run tells little or nothing."""
 WORKLOADS = {
-    "one hot range": Area("a", size=256 * MIB, patterns=[Sweep(offset=64 * MIB, length=32 * MIB)]),
-    "a hot range that moves": Area("a", size=256 * MIB, patterns=[Sweep(length=32 * MIB, move_every_s=5)]),
+    "one hot range": Area("a", size=256 * MIB, patterns=[often(offset=64 * MIB, length=32 * MIB)]),
+    MOVES: Area("a", size=256 * MIB, patterns=[often(length=32 * MIB, move_every_s=5)]),
     "zipf over 1 GiB": Area("a", size=GIB, patterns=zipf()),
     SPOTS: Area("a", size=256 * MIB, patterns=spots()),
 }

@@ -1,7 +1,7 @@
 """All ways to find the hot memory of a process, side by side.
 
 The kernel's own DAMON is among them where it can be had: in the guest of ``make bench-vm``. There VADAMON_MIB and
-VADAMON_ROUNDS make it shorter.
+VADAMON_ROUNDS make it shorter, and VADAMON_SWEEP_US: hot memory is touched once in that time, and not without pause.
 """
 
 import contextlib
@@ -23,13 +23,14 @@ from vadamon import Attrs, VadamonError
 from vadamon.backends import BACKENDS, Options
 from vadamon.monitors.damon_sysfs import ROOT
 from vadamon.ranges import sizes_within, union
-from vadamon.workload import Area, Random, Workload
+from vadamon.workload import Area, Pattern, Random, Sweep, Workload
 
 MIB = 1 << 20
 HOT = 32 * MIB
 SIZE = int(os.environ.get("VADAMON_MIB", "2048")) * MIB
 OFFSET = SIZE // 4
 ROUNDS = int(os.environ.get("VADAMON_ROUNDS", "4"))
+SWEEP_US = int(os.environ.get("VADAMON_SWEEP_US", "0"))
 TURNS, TURN_S, PAUSE_S = 8, 0.5, 0.1  # in each round
 SETTLING_S = 4.0  # regions are coarse at first
 MEASURED_S = 5.0
@@ -190,9 +191,13 @@ def measure(way: Way, target: Target, path: Path) -> float:
     source = path if way.read is read_recording else path.with_suffix(".out")
     accuracy = way.precision, way.recall, way.wss_error
 
+    def pace(begin_ns: int, end_ns: int) -> float:
+        return target.workload.log.operations(begin_ns, end_ns) / (end_ns - begin_ns)
+
+    usual = pace(begin, end)
+
     def counts(begin_ns: int, end_ns: int) -> bool:
-        operations = target.workload.log.operations(begin_ns, end_ns)
-        return begin <= begin_ns and end_ns <= end and operations >= RAN * speed * (end_ns - begin_ns)
+        return begin <= begin_ns and end_ns <= end and pace(begin_ns, end_ns) >= RAN * usual
 
     for kept, found in zip(accuracy, way.read(source, target.place, counts), strict=True):
         kept += found
@@ -208,7 +213,10 @@ def prefer(pid: int) -> None:
 
 def compare(every: Sequence[Way], rounds: int) -> None:
     """Run all ways in turns; the target is alone between them."""
-    area = Area("a", size=SIZE, patterns=[Random(offset=OFFSET, length=HOT)])
+    hot: Pattern = Random(offset=OFFSET, length=HOT)
+    if SWEEP_US:
+        hot = Sweep(offset=OFFSET, length=HOT, period_us=SWEEP_US)
+    area = Area("a", size=SIZE, patterns=[hot])
     with tempfile.TemporaryDirectory() as folder, Workload([area]) as workload:
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(workload.pid, cores[-1:])
@@ -255,9 +263,10 @@ def print_table(every: Sequence[Way]) -> None:
 
 def main() -> None:
     """Print the table."""
+    how = f"touched each {SWEEP_US} us" if SWEEP_US else "read at random without pause"
     core = "on a core of its own" if len(os.sched_getaffinity(0)) > 1 else "and all on one core"
     print(
-        f"A process of {SIZE // MIB} MiB, {HOT // MIB} MiB of it read at random without pause, {core}. "
+        f"A process of {SIZE // MIB} MiB, {HOT // MIB} MiB of it {how}, {core}. "
         f"{ROUNDS} rounds: the median, and from where to where; of the slow-down, its standard error, from "
         f"{TURNS} turns a round of stopping the monitor and letting it go on.\n"
     )
