@@ -159,12 +159,18 @@ class Target:
         area = workload.areas["a"]
         self.place = Place(area.start, area.end, area.start + OFFSET, area.start + OFFSET + HOT)
 
+    def loads(self, begin_ns: int, end_ns: int) -> int:
+        """Return how often it has read from the hot memory, sweeping or without pause."""
+        records = self.workload.log.records()
+        first, last = np.searchsorted(records["end_ns"], np.array([begin_ns, end_ns], np.uint64))
+        return int(records["operations"][first:last].sum())
+
     def speed(self, seconds: float) -> float:
-        """Return operations by the target's own processor time: others on this machine must not count."""
+        """Return loads by the target's own processor time: others on this machine must not count."""
         begin, begin_cpu = time.monotonic_ns(), processor_ns(self.workload.pid)
         time.sleep(seconds)
         end, end_cpu = time.monotonic_ns(), processor_ns(self.workload.pid)
-        return self.workload.log.operations(begin, end) / (end_cpu - begin_cpu)
+        return self.loads(begin, end) / (end_cpu - begin_cpu)
 
 
 def spent_ns(way: Way, pid: int) -> int:
@@ -192,7 +198,7 @@ def measure(way: Way, target: Target, path: Path) -> float:
     accuracy = way.precision, way.recall, way.wss_error
 
     def pace(begin_ns: int, end_ns: int) -> float:
-        return target.workload.log.operations(begin_ns, end_ns) / (end_ns - begin_ns)
+        return target.loads(begin_ns, end_ns) / (end_ns - begin_ns)
 
     usual = pace(begin, end)
 
