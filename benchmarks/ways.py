@@ -1,7 +1,8 @@
 """All ways to find the hot memory of a process, side by side.
 
 The kernel's own DAMON is among them where it can be had: in the guest of ``make bench-vm``. There VADAMON_MIB and
-VADAMON_ROUNDS make it shorter, and VADAMON_SWEEP_US: hot memory is touched once in that time, and not without pause.
+VADAMON_ROUNDS make it shorter, and so does VADAMON_SWEEP_US: what fits in no TLB takes very long to emulate, so the hot
+memory is touched once in that time, and only a small part of it is read without pause.
 """
 
 import contextlib
@@ -27,6 +28,7 @@ from vadamon.workload import Area, Pattern, Random, Sweep, Workload
 
 MIB = 1 << 20
 HOT = 32 * MIB
+BUSY = MIB // 4
 SIZE = int(os.environ.get("VADAMON_MIB", "2048")) * MIB
 OFFSET = SIZE // 4
 ROUNDS = int(os.environ.get("VADAMON_ROUNDS", "4"))
@@ -159,18 +161,12 @@ class Target:
         area = workload.areas["a"]
         self.place = Place(area.start, area.end, area.start + OFFSET, area.start + OFFSET + HOT)
 
-    def loads(self, begin_ns: int, end_ns: int) -> int:
-        """Return how often it has read from the hot memory, sweeping or without pause."""
-        records = self.workload.log.records()
-        first, last = np.searchsorted(records["end_ns"], np.array([begin_ns, end_ns], np.uint64))
-        return int(records["operations"][first:last].sum())
-
     def speed(self, seconds: float) -> float:
-        """Return loads by the target's own processor time: others on this machine must not count."""
+        """Return operations by the target's own processor time: others on this machine must not count."""
         begin, begin_cpu = time.monotonic_ns(), processor_ns(self.workload.pid)
         time.sleep(seconds)
         end, end_cpu = time.monotonic_ns(), processor_ns(self.workload.pid)
-        return self.loads(begin, end) / (end_cpu - begin_cpu)
+        return self.workload.log.operations(begin, end) / (end_cpu - begin_cpu)
 
 
 def spent_ns(way: Way, pid: int) -> int:
@@ -198,7 +194,7 @@ def measure(way: Way, target: Target, path: Path) -> float:
     accuracy = way.precision, way.recall, way.wss_error
 
     def pace(begin_ns: int, end_ns: int) -> float:
-        return target.loads(begin_ns, end_ns) / (end_ns - begin_ns)
+        return target.workload.log.operations(begin_ns, end_ns) / (end_ns - begin_ns)
 
     usual = pace(begin, end)
 
@@ -217,12 +213,15 @@ def prefer(pid: int) -> None:
         (Path("/proc") / str(pid) / "autogroup").write_text("-20")
 
 
+def hot_patterns() -> list[Pattern]:
+    if not SWEEP_US:
+        return [Random(offset=OFFSET, length=HOT)]
+    return [Sweep(offset=OFFSET, length=HOT, period_us=SWEEP_US), Random(offset=OFFSET, length=BUSY)]
+
+
 def compare(every: Sequence[Way], rounds: int) -> None:
     """Run all ways in turns; the target is alone between them."""
-    hot: Pattern = Random(offset=OFFSET, length=HOT)
-    if SWEEP_US:
-        hot = Sweep(offset=OFFSET, length=HOT, period_us=SWEEP_US)
-    area = Area("a", size=SIZE, patterns=[hot])
+    area = Area("a", size=SIZE, patterns=hot_patterns())
     with tempfile.TemporaryDirectory() as folder, Workload([area]) as workload:
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(workload.pid, cores[-1:])
@@ -251,7 +250,8 @@ def with_spread(values: list[float], digits: int) -> str:
     if not values:
         return "-"
     low, middle, high = (100 * value for value in (min(values), statistics.median(values), max(values)))
-    return f"{middle:.{digits}f} % ({low:.{digits}f} to {high:.{digits}f})"
+    spread = f" ({low:.{digits}f} to {high:.{digits}f})" if len(values) > 1 else ""
+    return f"{middle:.{digits}f} %{spread}"
 
 
 def print_table(every: Sequence[Way]) -> None:
@@ -269,7 +269,9 @@ def print_table(every: Sequence[Way]) -> None:
 
 def main() -> None:
     """Print the table."""
-    how = f"touched each {SWEEP_US} us" if SWEEP_US else "read at random without pause"
+    how = "read at random without pause"
+    if SWEEP_US:
+        how = f"touched each {SWEEP_US} us, {BUSY >> 10} KiB of these {how}"
     core = "on a core of its own" if len(os.sched_getaffinity(0)) > 1 else "and all on one core"
     print(
         f"A process of {SIZE // MIB} MiB, {HOT // MIB} MiB of it {how}, {core}. "
