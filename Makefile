@@ -39,13 +39,13 @@ BENCH_VM := $(PY) -m tests.vm --timeout 7200 --cpus 1 --memory 2048
 bench-vm: build vm-kernel
 	$(MAKE) -j$$(nproc) -O bench-vm-ways bench-vm-6.12 bench-vm-built
 
-bench-vm-ways:
+bench-vm-ways: build
 	$(BENCH_VM) 6.12 env VADAMON_MIB=1024 VADAMON_ROUNDS=1 VADAMON_SWEEP_US=2500 $(CURDIR)/$(PY) -m benchmarks ways
 
-bench-vm-6.12:
+bench-vm-6.12: build
 	$(BENCH_VM) 6.12 $(CURDIR)/$(PY) -m benchmarks _side_by_side
 
-bench-vm-built:
+bench-vm-built: build
 	$(BENCH_VM) built env VADAMON_BACKENDS="kernel page-idle page-table" $(CURDIR)/$(PY) -m benchmarks _side_by_side
 
 accuracy: build  # the tables of docs/accuracy.md
