@@ -28,9 +28,10 @@ class SamplingMonitor(SnapshotIterator):
     are let go of. ``targets`` are those that are still monitored.
 
     Sample k is due k sample intervals after the start, however late the ones before it were. A sample checked more
-    than half an interval late counts as late; a sample whose time has passed when it could be begun is left out, and
-    counts as missed. Aggregation and update intervals are rounded down to whole sample intervals, and end on the same
-    grid; snapshots have the times of that grid. An aggregation interval without any sample has no snapshot.
+    than half an interval late counts as late; one of whose time less than half is left when it could be begun is left
+    out, and counts as missed. So each sees at least half of its interval, however long clearing and checking take.
+    Aggregation and update intervals are rounded down to whole sample intervals, and end on the same grid; snapshots
+    have the times of that grid. An aggregation interval without any sample has no snapshot.
 
     With an ``intervals_goal`` the sample and the aggregation interval are tuned at the ends of aggregation intervals.
     ``attrs`` are those that hold now; ages stay in aggregation intervals of those to begin with, so that they can be
@@ -209,12 +210,12 @@ class SamplingMonitor(SnapshotIterator):
         return snapshots
 
     def _next_tick(self, now: int) -> int:
-        """Return the tick of the next sample, when tick ``now`` has passed."""
-        return self._ticks_passed(now) + 1
+        """Return the tick of the next sample, when tick ``now`` has passed: one of which half at least is left."""
+        return self._ticks_passed(now, in_ns=(self._sample_ns - 1) // 2) + 1
 
-    def _ticks_passed(self, at_least: int) -> int:
-        """Return the last tick whose time has come."""
-        return max(at_least, (self._clock.now_ns() - self._start_ns) // self._sample_ns)
+    def _ticks_passed(self, at_least: int, in_ns: int = 0) -> int:
+        """Return the last tick whose time has come, or will have come by then."""
+        return max(at_least, (self._clock.now_ns() + in_ns - self._start_ns) // self._sample_ns)
 
     def _count_sample(self, tick: int, is_late: bool) -> None:
         if not self._nr_samples:

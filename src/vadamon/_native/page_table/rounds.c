@@ -21,12 +21,23 @@
 /* So that a round that is left to the caller has cleared nothing. */
 _Static_assert(MAX_ROUND_REGIONS <= MAX_PROBES, "all are looked at together");
 
-/* The last tick whose time has come. */
-static int64_t ticks_passed(const struct rounds *r, int64_t at_least)
+/* The last tick whose time has come at a time. */
+static int64_t ticks_passed(const struct rounds *r, uint64_t ns, int64_t at_least)
 {
-	int64_t passed = (int64_t)(now_ns() - r->start_ns) / (int64_t)r->sample_ns;
+	int64_t passed = (int64_t)(ns - r->start_ns) / (int64_t)r->sample_ns;
 
 	return passed > at_least ? passed : at_least;
+}
+
+/* The tick of the next sample. One of which less than half is left would see too little: it is left out. */
+static int64_t next_tick(const struct rounds *r)
+{
+	return ticks_passed(r, now_ns() + (r->sample_ns - 1) / 2, r->now) + 1;
+}
+
+static uint64_t due_ns(const struct rounds *r, int64_t tick)
+{
+	return r->start_ns + tick * r->sample_ns;
 }
 
 static int sleep_until(uint64_t ns)
@@ -86,24 +97,23 @@ static bool check_round(struct rounds *r)
 enum stage page_table_rounds(struct rounds *r)
 {
 	while (r->now < r->end) {
-		int64_t tick = ticks_passed(r, r->now) + 1;
-		uint64_t due_ns = r->start_ns + tick * r->sample_ns, woken_ns;
+		uint64_t woken_ns;
 
-		if (due_ns > r->until_ns)
+		if (due_ns(r, next_tick(r)) > r->until_ns)
 			break;
-		r->due = tick;
 		if (!prepare_round(r))
 			return PICKED;
 		r->nr_done = 0;
-		if (sleep_until(due_ns))
+		r->due = next_tick(r); /* by now: to prepare many regions takes its time */
+		if (due_ns(r, r->due) > r->until_ns || sleep_until(due_ns(r, r->due)))
 			return PREPARED;
 		woken_ns = now_ns();
 		if (!check_round(r))
 			return PREPARED;
 		r->nr_samples++;
-		r->nr_late += woken_ns - due_ns > r->sample_ns / 2;
-		r->last = tick;
-		r->now = ticks_passed(r, tick);
+		r->nr_late += woken_ns - due_ns(r, r->due) > r->sample_ns / 2;
+		r->last = r->due;
+		r->now = ticks_passed(r, now_ns(), r->due);
 	}
 	return BETWEEN;
 }
