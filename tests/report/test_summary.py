@@ -1,7 +1,11 @@
 """The summary, worked out by hand."""
 
-from vadamon import Mapping
-from vadamon.report.sentences import size_lines, trust_lines
+from dataclasses import replace
+
+import pytest
+
+from vadamon import Mapping, SampleHealth
+from vadamon.report.sentences import caveat, size_lines, trust_lines
 from vadamon.report.summary import summaries
 
 SECOND = 1_000_000_000
@@ -51,6 +55,18 @@ def test_health_says_how_far_to_trust_it(recorded):
     assert found.health.nr_samples == 20
     assert (found.health.fewest_regions, found.health.most_regions) == (2, 2)
     assert found.health.sample_intervals == []
+
+
+@pytest.mark.parametrize(
+    ("late", "missed", "is_doubted"), [(0, 0, False), (1, 1, False), (3, 0, True), (0, 3, True), (1, 2, True)]
+)
+def test_what_speaks_against_it(recorded, late, missed, is_doubted):
+    (found,) = summaries(recorded([(0, 16 * KIB, 20)], [(0, 16 * KIB, 20)]))
+    assert found.health.nr_samples == 40
+    counts = SampleHealth(late_samples=late, missed_samples=missed)
+    found = replace(found, health=replace(found.health, counts=counts))
+    assert ("came late or were left out" in caveat(found)) == is_doubted
+    assert trust_lines(found)[-1] == (caveat(found) or "Nothing speaks against it.")
 
 
 def test_it_tells_what_intervals_were_tuned_to(recorded):

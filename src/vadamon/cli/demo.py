@@ -31,6 +31,8 @@ def demo(output: Path | None, duration: int) -> None:
     from vadamon.demo import run, simulate
     from vadamon.recording.reader import Recording
     from vadamon.report.heatmap import heatmaps
+    from vadamon.report.sentences import caveat
+    from vadamon.report.summary import summaries
     from vadamon.report.text.console import make_console
     from vadamon.report.text.heatmap import grid_width, print_heatmap
 
@@ -49,6 +51,8 @@ def demo(output: Path | None, duration: int) -> None:
         console = make_console(sys.stdout)
         for model in heatmaps(Recording(path), nr_columns=grid_width(console.width)):
             print_heatmap(console, model)
+        for doubt in filter(None, map(caveat, summaries(Recording(path)))):
+            click.echo(f"{doubt}.")
     click.echo("What was found, once the regions had settled (2 s after the start or a move):")
     for finding in findings:
         click.echo(_in_words(finding))

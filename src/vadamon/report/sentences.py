@@ -1,7 +1,7 @@
 """The sentences of a summary."""
 
 from vadamon.attrs import Attrs
-from vadamon.report.summary import Summary
+from vadamon.report.summary import Health, Summary
 from vadamon.report.usage import CLASSES
 from vadamon.report.wording import NO_MAPPINGS, counted, describe_idle, describe_tuning
 from vadamon.units import format_duration, format_size
@@ -40,29 +40,46 @@ def trust_lines(summary: Summary) -> list[str]:
     """Return how many samples there were, and how many of them were not as they should be."""
     health = summary.health
     counts = health.counts
-    missed = counts.late_samples + counts.missed_samples
-    void = counts.unchecked + counts.uncleared
-    due, checks = health.nr_samples + counts.missed_samples, max(1, health.nr_checks + void)
     fewest = f"{health.fewest_regions} to " if health.fewest_regions < health.most_regions else ""
     regions = fewest + counted(health.most_regions, "region")
-    reasons = [
-        reason
-        for reason, share in (
-            ("samples came late, so that counts are of longer times than they say", missed / max(1, due)),
-            ("many pages could not be checked, so that counts are of few samples", void / checks),
-            ("of much memory nothing is known", health.unknown),
-        )
-        if share > _LIMIT
-    ]
     return [
         *([describe_tuning(health.sample_intervals)] if health.sample_intervals else []),
         f"{health.nr_samples} samples of {regions}" + (f", backend {summary.backend}" if summary.backend else ""),
-        f"{counts.late_samples} samples late, {counts.missed_samples} left out ({missed / max(1, due):.1%})",
+        f"{counts.late_samples} samples late, {counts.missed_samples} left out ({_missed(health):.1%})",
         f"{counts.unchecked} pages not checked, {counts.uncleared} not cleared, {counts.failed_reads} reads failed "
-        f"({void / checks:.1%} of all checks void)",
+        f"({_void(health):.1%} of all checks void)",
         f"{health.unknown:.1%} of the monitored memory unknown, on average",
-        "With care: " + "; ".join(reasons) if reasons else "Nothing speaks against it.",
+        caveat(summary) or "Nothing speaks against it.",
     ]
+
+
+def caveat(summary: Summary) -> str:
+    """Return why what was found is to be taken with care, or nothing where nothing speaks against it."""
+    reasons = [
+        reason
+        for reason, share in (
+            (
+                "samples came late or were left out, so that counts are of longer times or fewer samples than they say",
+                _missed(summary.health),
+            ),
+            ("many pages could not be checked, so that counts are of few samples", _void(summary.health)),
+            ("of much memory nothing is known", summary.health.unknown),
+        )
+        if share > _LIMIT
+    ]
+    return "With care: " + "; ".join(reasons) if reasons else ""
+
+
+def _missed(health: Health) -> float:
+    """Return the share of samples that were late or left out, of those that were due."""
+    counts = health.counts
+    return (counts.late_samples + counts.missed_samples) / max(1, health.nr_samples + counts.missed_samples)
+
+
+def _void(health: Health) -> float:
+    """Return the share of checks that told nothing."""
+    void = health.counts.unchecked + health.counts.uncleared
+    return void / max(1, health.nr_checks + void)
 
 
 def _interval(attrs: Attrs) -> str:
