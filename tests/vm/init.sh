@@ -24,8 +24,8 @@ hostname guest
 
 for port in ttyS1 ttyS2; do stty -F dev/$port raw -echo; done
 # No test that runs here needs the plugin, and it takes a guest seconds to load.
-env -i PYTEST_ADDOPTS="-p no:hypothesispytest" PATH=/usr/bin:/usr/sbin:/bin:/sbin HOME=/root TERM=dumb VADAMON_RESULTS=/run/results PYTHONUNBUFFERED=1 \
-    chroot . /bin/sh /command > dev/ttyS1 2>&1
+env -i PATH=/usr/bin:/usr/sbin:/bin:/sbin HOME=/root TERM=dumb VADAMON_RESULTS=/run/results PYTHONUNBUFFERED=1 \
+    PYTEST_ADDOPTS="-p no:hypothesispytest" chroot . /bin/sh /command > dev/ttyS1 2>&1
 echo $? > run/results/status
 tar -c -f dev/ttyS2 -C run/results .
 poweroff -f
