@@ -34,7 +34,7 @@ lint: build
 bench: build
 	scripts/as-root $(PY) -m benchmarks
 
-# Side by side with the kernel's own DAMON, in guests, as many at a time as there are processors: an hour and more.
+# Side by side with the kernel's own DAMON, in guests, as many at a time as there are processors: most of an hour.
 BENCH_VM := $(PY) -m tests.vm --timeout 7200 --cpus 1 --memory 2048
 bench-vm: build vm-kernel
 	$(MAKE) -j$$(nproc) -O bench-vm-ways bench-vm-6.12 bench-vm-built
