@@ -52,7 +52,7 @@ def demo(output: Path | None, duration: int) -> None:
         for model in heatmaps(Recording(path), nr_columns=grid_width(console.width)):
             print_heatmap(console, model)
         for doubt in filter(None, map(caveat, summaries(Recording(path)))):
-            click.echo(f"{doubt}.")
+            console.print(f"{doubt}.", highlight=False)
     click.echo("What was found, once the regions had settled (2 s after the start or a move):")
     for finding in findings:
         click.echo(_in_words(finding))
