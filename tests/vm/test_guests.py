@@ -27,6 +27,7 @@ SHORT = (
 PAGES = ("tests/live/test_page_table.py", "tests/live/test_rounds.py")
 SCANNING = ("tests/live/test_scanned_pages.py", "tests/live/test_scanning.py")
 HOT_AND_COLD = ("tests/live/test_accuracy.py",)
+HAVE_DAMON = ("6.12", kernels.BUILT)
 PAGE_IDLE = ("tests/vm/inside/test_page_idle.py",)
 
 
@@ -44,14 +45,8 @@ class Run:
 
 RUNS = (
     Run("short", "6.12", SHORT, is_short=True),
-    *(
-        run
-        for kernel in ("6.12", kernels.BUILT)
-        for run in (
-            Run("the kernel's DAMON", kernel, ("tests/vm/inside/test_kernel.py",)),
-            Run("rights", kernel, ("tests/vm/inside/test_rights.py",)),
-        )
-    ),
+    *(Run("the kernel's DAMON", kernel, ("tests/vm/inside/test_kernel.py",)) for kernel in HAVE_DAMON),
+    *(Run("rights", kernel, ("tests/vm/inside/test_rights.py",)) for kernel in HAVE_DAMON),
     *(Run("nothing is left", kernel, ("tests/vm/inside/test_nothing_left.py",)) for kernel in kernels.NAMES),
     Run("page-idle", kernels.BUILT, PAGE_IDLE, backend="page-idle"),
     Run("page-idle, hot and cold", kernels.BUILT, HOT_AND_COLD, backend="page-idle"),
